@@ -1,0 +1,127 @@
+import type { HartId, PhysicalAddress, VirtualAddress } from '../base/brands.ts';
+import type { AccessType, WalkResult } from '../protocol/walk.ts';
+import type { Snapshottable } from './device.ts';
+import type { ExitSink } from './exits.ts';
+
+export type { AccessType, WalkLevel, WalkResult } from '../protocol/walk.ts';
+
+/** Privilege levels as `mstatus.MPP` encodes them. */
+export const PRIVILEGE = { U: 0, S: 1, M: 3 } as const;
+export type PrivilegeLevel = 0 | 1 | 3;
+
+/** Interrupt bits of mip and mie (RISC-V privileged, "Machine Interrupt (mip and mie) Registers"). */
+export const INTERRUPT = { SSIP: 1, MSIP: 3, STIP: 5, MTIP: 7, SEIP: 9, MEIP: 11 } as const;
+
+/** What an access outside RAM found. `fault`: nothing answers there, an access fault for the guest. */
+export type BusResult = 'ok' | 'fault' | 'stop';
+
+/** Guest-physical accesses outside RAM. Sizes are 1, 2, 4 or 8 bytes, naturally aligned. */
+export interface MmioBus {
+  /** On `ok` the value, zero-extended, stands in `value`. `stop`: an exit breakpoint in the `pre` stage; nothing happened. */
+  read(hart: number, address: number, size: number): BusResult;
+  write(hart: number, address: number, size: number, value: bigint): BusResult;
+  /** Unsigned result of the last successful `read`. */
+  value: bigint;
+}
+
+/** What a hart needs of the machine around it. */
+export interface HartPorts {
+  readonly bus: MmioBus;
+  readonly exits: ExitSink;
+  /** mtime (10 MHz ticks) at `hart.steps`, as `time` reads it. */
+  time(hart: number): bigint;
+  /** The first step count of this hart at which mtime is at least `ticks`; for timer deadlines. */
+  stepsAt(hart: number, ticks: bigint): number;
+  /**
+   * An `ecall` from S-mode when the machine is the SBI implementation; absent when firmware runs in M-mode
+   * (then it traps). The port reads and writes a0..a7 through the hart. `stop`: a `pre` breakpoint; not executed.
+   */
+  readonly sbiCall?: (hart: number) => 'done' | 'stop';
+  /** Stores that hit [`tohost`, +8) of an HTIF image end the instruction first and then call this; see `Hart.watchHtif`. */
+  readonly tohost?: (hart: number) => void;
+}
+
+/**
+ * Why `Hart.run` returned before or at the end of its budget.
+ * - `budget`: all steps used.
+ * - `wfi`: the hart waits for an interrupt (counted as a step already).
+ * - `breakpoint`: an address breakpoint at pc; the instruction is not executed.
+ * - `exit-stop`: the sink said stop; pc is at the instruction (`pre`) or after it (`post`).
+ * - `ebreak`: only when `stopOnEbreak` is set.
+ * - `yield`: a port called `requestYield` (reset, power-off, changed deadline, host request).
+ */
+export type HartReturn = 'budget' | 'wfi' | 'breakpoint' | 'exit-stop' | 'ebreak' | 'yield';
+
+/** One hart of a machine. Not re-entrant; ports may call its accessors while it is inside `run`. */
+export interface Hart extends Snapshottable {
+  readonly id: HartId;
+
+  /**
+   * Runs until `budgetSteps` more steps (instructions retired or trapped) are done or something ends the run.
+   * Takes pending interrupts and its own stimecmp timer exactly at their step. `budgetSteps` is at most 2^30.
+   * A breakpoint at the current pc is not hit again by the first instruction when `skipBreakpoint` is set; nor is
+   * an exit breakpoint in the `pre` stage.
+   */
+  run(budgetSteps: number, skipBreakpoint?: boolean): HartReturn;
+  /** Ends the current `run` after the present instruction. Callable from ports. */
+  requestYield(): void;
+  /** Steps done since reset, exact when called from a port too (the present instruction not counted). */
+  readonly steps: number;
+  /** Moves the hart's clock on without executing (waiting in WFI, or stopped). */
+  skipSteps(count: number): void;
+
+  /** Power-on: registers zero but as given, M-mode CSRs at their reset values. */
+  reset(entry: { pc: bigint; privilege: PrivilegeLevel; a0: bigint; a1: bigint }): void;
+  /**
+   * The state an SBI implementation hands a supervisor: all exceptions and interrupts delegated that the
+   * specification delegates, counters enabled, PMP open, `stimecmp` available, MIE of M-mode as it must be.
+   */
+  enterSupervisor(entry: { pc: bigint; a0: bigint; a1: bigint }): void;
+
+  /** Level of an interrupt input (bit numbers in `INTERRUPT`). Ends a wait. */
+  setInterrupt(bit: number, level: boolean): void;
+  /** True when an interrupt is pending and enabled in mie, whatever the global enables say: what ends WFI. */
+  readonly wakes: boolean;
+  /** Steps at which this hart's own timer (stimecmp) fires next, Infinity if not armed. */
+  readonly timerDeadline: number;
+
+  getPc(): VirtualAddress;
+  setPc(pc: bigint): void;
+  getPrivilege(): PrivilegeLevel;
+  setPrivilege(privilege: PrivilegeLevel): void;
+  /** Integer and float registers as unsigned 64-bit values. */
+  getX(index: number): bigint;
+  setX(index: number, value: bigint): void;
+  getF(index: number): bigint;
+  setF(index: number, value: bigint): void;
+  /** Debugger's view: no privilege check, no side effect. Undefined when the hart has no such CSR. */
+  readCsr(number: number): bigint | undefined;
+  /** Debugger's write: WARL rules and side effects (TLB flush) apply. False when there is no such CSR. */
+  writeCsr(number: number, value: bigint): boolean;
+
+  /** Page-table walk without side effects: sets no A or D bit, takes no trap. */
+  walk(
+    address: VirtualAddress,
+    options?: { access?: AccessType; root?: PhysicalAddress; privilege?: PrivilegeLevel },
+  ): WalkResult;
+  /** Physical address for a debugger's access, A/D and permission bits ignored; undefined when unmapped. */
+  translate(address: VirtualAddress): PhysicalAddress | undefined;
+  /** Drops cached translations: all of them (another hart's remote fence, a debugger's page-table write). */
+  flushTranslations(): void;
+
+  /** `ebreak` in any mode returns from `run` instead of trapping (a debugger asked for it). */
+  stopOnEbreak: boolean;
+}
+
+/** What the harts of a machine share: decoded code, breakpoints. Implemented beside the hart. */
+export interface HartGroup {
+  readonly harts: readonly Hart[];
+  /** Replaces all address breakpoints (guest-virtual, matched against pc whatever the address space). */
+  setBreakpoints(addresses: ReadonlySet<bigint>): void;
+  /** Host or device wrote [address, +length) of RAM: drop code decoded from it. `address` is guest-physical. */
+  codeChanged(address: number, length: number): void;
+  /** Watches [address, +8) of RAM for stores and calls `ports.tohost` after each (HTIF). */
+  watchHtif(address: number): void;
+  /** Steps executed per tier, for `--stats`. */
+  readonly tiers: { readonly interpreter: number };
+}
