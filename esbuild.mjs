@@ -14,6 +14,7 @@ const programs = {
   'debug-adapter': 'debug-adapter/main.ts',
   extension: 'extension/extension.ts',
   'language-server': 'extension/language-server/main.ts',
+  start: 'samples/start/main.ts',
   bench: 'test/bench/main.ts',
 };
 

@@ -1,36 +1,7 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { describe } from 'vitest';
+import { findTool, TOOLS, type Tool } from './find-tool.ts';
 
-/** Programs that tests use as oracles or tools, and the Debian package each comes from. */
-export const TOOLS = {
-  'qemu-system-riscv64': 'qemu-system-misc',
-  'riscv64-unknown-elf-gcc': 'gcc-riscv64-unknown-elf',
-  'riscv64-unknown-elf-objdump': 'binutils-riscv64-unknown-elf',
-  'riscv64-unknown-elf-objcopy': 'binutils-riscv64-unknown-elf',
-  'riscv64-unknown-elf-addr2line': 'binutils-riscv64-unknown-elf',
-  dtc: 'device-tree-compiler',
-  'gdb-multiarch': 'gdb-multiarch',
-  'llvm-dwarfdump-14': 'llvm-14',
-  chromium: 'chromium',
-  'apt-get': 'apt',
-} as const;
-
-export type Tool = keyof typeof TOOLS;
-
-/** Absolute path of a program on PATH, or undefined. */
-export function findTool(tool: string): string | undefined {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    const path = join(folder, tool);
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // Not in this folder; the next may have it.
-    }
-  }
-  return undefined;
-}
+export { findTool, type Tool } from './find-tool.ts';
 
 /** Starts the reason in a test's name; the reporter lists such tests as not run. */
 export const NOT_RUN = 'not run: ';
