@@ -2,7 +2,7 @@
 export interface Random {
   /** 64 random bits. */
   next(): bigint;
-  /** An integer from 0 to less than `n`, `n` below 2^32. */
+  /** An integer from 0 to less than `n`, `n` up to 2^32. */
   below(n: number): number;
   pick<T>(values: readonly T[]): T;
 }
@@ -10,17 +10,22 @@ export interface Random {
 /** SEED of the environment, or the fixed default of CI runs. */
 export const SEED = Number(process.env['SEED'] ?? 20240607);
 
-/** Xorshift64: fast enough in BigInt, and the same on every host. */
+/** The generator sfc32 (Doty-Humphrey's PractRand): 32-bit arithmetic only, so the same and fast on every host. */
 export function random(seed: number): Random {
-  let state = BigInt.asUintN(64, BigInt(seed) * 0x9e3779b97f4a7c15n) || 1n;
-  const next = (): bigint => {
-    state = BigInt.asUintN(64, state ^ (state << 13n));
-    state ^= state >> 7n;
-    state = BigInt.asUintN(64, state ^ (state << 17n));
-    return state;
+  let [a, b, c, counter] = [seed | 0, Math.floor(seed / 2 ** 32) | 0, 0x2545f491, 1];
+  const word = (): number => {
+    const result = (a + b + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + result) | 0;
+    return result >>> 0;
   };
-  // The upper bits: xorshift's lowest are its weakest.
-  const below = (n: number): number => Number(next() >> 24n) % n;
-  for (let i = 0; i < 8; i++) next(); // Small seeds start with few bits set.
-  return { next, below, pick: (values) => values[below(values.length)]! };
+  for (let i = 0; i < 12; i++) word(); // Near seeds have drifted apart by then.
+  const below = (n: number): number => word() % n;
+  return {
+    next: () => (BigInt(word()) << 32n) | BigInt(word()),
+    below,
+    pick: (values) => values[below(values.length)]!,
+  };
 }

@@ -1,7 +1,7 @@
 import { describe } from 'vitest';
 import { findTool, TOOLS, type Tool } from './find-tool.ts';
 
-export { findTool, type Tool } from './find-tool.ts';
+export { findTool, TOOLS, type Tool } from './find-tool.ts';
 
 /** Starts the reason in a test's name; the reporter lists such tests as not run. */
 export const NOT_RUN = 'not run: ';
@@ -12,10 +12,11 @@ export const NOT_RUN = 'not run: ';
  */
 export function describeWith(tools: readonly Tool[], name: string, body: () => void): void {
   const missing = tools.filter((tool) => findTool(tool) === undefined);
-  if (missing.length === 0) {
-    describe(name, body);
-    return;
-  }
-  const packages = [...new Set(missing.map((tool) => TOOLS[tool]))].join(' ');
-  describe.skip(`${name} [${NOT_RUN}apt-get install ${packages}]`, body);
+  describeNeeding([...new Set(missing.map((tool) => TOOLS[tool]))], name, body);
+}
+
+/** As `describeWith`, with the Debian packages that are missing. */
+export function describeNeeding(packages: readonly string[], name: string, body: () => void): void {
+  if (packages.length === 0) describe(name, body);
+  else describe.skip(`${name} [${NOT_RUN}apt-get install ${packages.join(' ')}]`, body);
 }

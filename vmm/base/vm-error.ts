@@ -10,7 +10,8 @@ export type VmErrorCode =
   | 'wrong-state' // e.g. stepping a machine that runs
   | 'unauthorized'
   | 'io' // a host file, socket or process
-  | 'vm-died'; // the VM's thread or the VMM process ended
+  | 'vm-died' // the VM's thread or the VMM process ended
+  | 'internal'; // our own bug, as a server reports it instead of ending
 
 /**
  * An operating error: something outside our code is wrong and a person can act on it.

@@ -23,6 +23,8 @@ export interface RegisterDescription {
   readonly size: AccessSize | 8;
   readonly description?: string;
   readonly fields?: readonly FieldDescription[];
+  /** Reached by reads only, or by writes only; another register may share its offset. Default: both. */
+  readonly access?: 'read' | 'write';
   /** For an array of registers: how many, `stride` bytes apart (default: `size`). */
   readonly count?: number;
   readonly stride?: number;
@@ -46,6 +48,8 @@ export interface Snapshottable {
  */
 export interface Device extends Snapshottable {
   readonly registers: readonly RegisterDescription[];
+  /** Where what answers at an offset depends on the device's state (a latch bit, a window): the register's name now. */
+  registerName?(offset: number, write: boolean): string | undefined;
   /** An unsigned value of `size` bytes. */
   read(offset: number, size: AccessSize): number;
   write(offset: number, size: AccessSize, value: number): void;

@@ -50,26 +50,25 @@ export type MachineReturn =
   | { readonly kind: 'stop'; readonly stop: StopInfo }
   | { readonly kind: 'end'; readonly end: VmEnd };
 
-/** One entry of the input log: what came from outside, and the machine step it took effect at. */
-export type InputLogEntry =
-  | { readonly step: bigint; readonly kind: 'console'; readonly data: Uint8Array }
-  | { readonly step: bigint; readonly kind: 'time'; readonly advanceSteps: bigint }
-  | { readonly step: bigint; readonly kind: 'memory'; readonly address: bigint; readonly data: Uint8Array }
+/** What came from outside. Memory is by guest-physical address; registers and CSRs are a debugger's writes. */
+export type MachineInput =
+  | { readonly kind: 'console'; readonly data: Uint8Array }
+  | { readonly kind: 'time'; readonly advanceSteps: bigint }
+  | { readonly kind: 'memory'; readonly address: bigint; readonly data: Uint8Array }
   | {
-      readonly step: bigint;
       readonly kind: 'register';
       readonly hart: number;
       readonly register: string;
       readonly value: bigint;
     }
-  | {
-      readonly step: bigint;
-      readonly kind: 'csr';
-      readonly hart: number;
-      readonly number: number;
-      readonly value: bigint;
-    }
-  | { readonly step: bigint; readonly kind: 'reset' };
+  | { readonly kind: 'csr'; readonly hart: number; readonly number: number; readonly value: bigint }
+  | { readonly kind: 'reset' };
+
+/**
+ * One entry of the input log: an input and the machine step it took effect at. `position`, the sum of all harts'
+ * steps since power-on, tells apart the points within a round, where some harts have had their turn and some not.
+ */
+export type InputLogEntry = { readonly step: bigint; readonly position: bigint } & MachineInput;
 
 /** A machine: harts, RAM, board. Synchronous; `run` is called in slices by whoever owns the thread. */
 export interface Machine {
@@ -116,6 +115,10 @@ export interface Machine {
     filter: TraceFilter,
   ): { records: ExitRecord[]; dropped: number; next: number };
   exitStats(): ExitStats;
+  /** Sequence number of the newest trace record, 0 before the first: what `trace` gives as `next` when nothing is left to read. */
+  readonly traced: number;
+  /** True while the hart waits in WFI, or is not started (SBI HSM). */
+  waiting(hart: number): boolean;
   /** Steps per execution tier. */
   readonly tiers: { readonly interpreter: number };
 }

@@ -1,0 +1,195 @@
+import { type HartPorts, INTERRUPT, PRIVILEGE, type PrivilegeLevel } from '../contracts/hart.ts';
+import type { GuestMemory } from '../contracts/memory.ts';
+import type { ExitKind, VmExit } from '../protocol/exits.ts';
+import type { HartIsa } from './group.ts';
+import { CSR, HART } from './layout.ts';
+import { Mmu } from './mmu.ts';
+import { Pmp } from './pmp.ts';
+import { ENVCFG, HartState, joinHalves } from './state.ts';
+import { TranslationCaches } from './tlb.ts';
+
+/** An instruction that the `pre` stage of exit `by` stopped, after it had begun others. */
+interface StoppedInstruction {
+  readonly begun: readonly ExitKind[];
+  readonly by: ExitKind;
+}
+
+/**
+ * What all parts of a hart share: its state, translation, and the account of steps. The interpreter's loop counts
+ * down `HART.remaining`; `sliceEnd` is the step at which it reaches zero.
+ */
+export class HartCore {
+  readonly state: HartState;
+  readonly pmp: Pmp;
+  readonly mmu: Mmu;
+  readonly caches: TranslationCaches;
+  readonly ports: HartPorts;
+  readonly isa: HartIsa;
+
+  sliceEnd = 0;
+  /** Steps that retired nothing: trapped instructions, and skipped ones. */
+  notRetired = 0;
+  /** Steps that passed without executing anything; counted in `notRetired` too. */
+  skipped = 0;
+  /** What mcycle and minstret are ahead of steps and of retired instructions. */
+  cycleOffset = 0n;
+  instretOffset = 0n;
+  /** Set by whatever the run loop must look at before the next instruction: interrupts, timers, a request to yield. */
+  attention = false;
+  /** Step at which stimecmp is reached, Infinity when Sstc is off. */
+  timerStep = Number.POSITIVE_INFINITY;
+
+  /** A sink said stop in the `post` stage: the run ends after the present instruction. */
+  stopAfter = false;
+  /** Kinds of exit that the present instruction began; emptied when it is done. */
+  readonly #begun: ExitKind[] = [];
+  /** What the instruction had begun when a `pre` stage stopped it, and the kind that did. */
+  #stopped: StoppedInstruction | null = null;
+  #resumes: StoppedInstruction | null = null;
+
+  constructor(
+    memory: GuestMemory,
+    id: number,
+    ports: HartPorts,
+    isa: HartIsa,
+    tableWritten: (host: number) => void,
+  ) {
+    this.state = new HartState(memory, id);
+    this.pmp = new Pmp(this.state);
+    this.mmu = new Mmu(this.state, this.pmp, tableWritten);
+    this.caches = new TranslationCaches(this.state);
+    this.ports = ports;
+    this.isa = isa;
+  }
+
+  /** Steps done since reset, the present instruction not counted. */
+  get steps(): number {
+    return this.sliceEnd - this.state.lo(HART.remaining);
+  }
+
+  /** Instructions done, retired or trapped. */
+  get executed(): number {
+    return this.steps - this.skipped;
+  }
+
+  get retired(): number {
+    return this.steps - this.notRetired;
+  }
+
+  /** What began belongs to an instruction, or an interrupt, that is done. */
+  forgetBegun(): void {
+    this.#begun.length = 0;
+  }
+
+  /** Counts the present instruction. */
+  countStep(): void {
+    this.state.setLo(HART.remaining, this.state.lo(HART.remaining) - 1);
+  }
+
+  /**
+   * An exit begins: reports its `pre` stage where someone watches, and counts it. True when the instruction must
+   * not be executed now. An instruction resumed after such a stop neither reports nor counts anything twice.
+   */
+  beginExit(kind: ExitKind, describe: () => VmExit): boolean {
+    const { exits } = this.ports;
+    const { id } = this.state;
+    if (this.#resumes?.begun.includes(kind)) return false;
+    if (this.#resumes?.by !== kind && exits.watches(kind, 'pre')) {
+      if (exits.report(id, 'pre', describe(), 0) === 'stop') {
+        this.#stopped = { begun: [...this.#begun], by: kind };
+        return true;
+      }
+    }
+    exits.count(id, kind);
+    this.#begun.push(kind);
+    return false;
+  }
+
+  /** The exit's effect is done: reports its `post` stage. */
+  endExit(kind: ExitKind, describe: () => VmExit): void {
+    const { exits } = this.ports;
+    if (!exits.watches(kind, 'post')) return;
+    if (exits.report(this.state.id, 'post', describe(), 0) === 'stop') {
+      this.stopAfter = true;
+      this.attention = true;
+    }
+  }
+
+  /** Begins a run; with `resume` its first instruction does not stop again where it stopped last. */
+  beginRun(resume: boolean): void {
+    this.#resumes = resume ? this.#stopped : null;
+    this.#stopped = null;
+    this.#begun.length = 0;
+    this.stopAfter = false;
+  }
+
+  /** True while the first instruction of a resumed run must be told from those after it. */
+  get isResuming(): boolean {
+    return this.#resumes !== null;
+  }
+
+  endResume(): void {
+    this.#resumes = null;
+  }
+
+  /** Moves to another privilege level or mstatus: puts the right translation caches in force. */
+  changeContext(privilege: PrivilegeLevel, mstatus: number): void {
+    this.state.privilege = privilege;
+    this.state.mstatus = mstatus;
+    this.caches.select();
+    this.attention = true;
+  }
+
+  /** mip as software reads it (RISC-V privileged, "Machine Interrupt (mip and mie) Registers"). */
+  get pendingInterrupts(): number {
+    const { state } = this;
+    const written = state.lo(CSR.mipSoftware) | state.lo(CSR.mipLines);
+    if (!this.usesStimecmp) return written;
+    const timer = 1 << INTERRUPT.STIP;
+    return (written & ~timer) | (this.steps >= this.timerStep ? timer : 0);
+  }
+
+  get usesStimecmp(): boolean {
+    return (this.state.hi(CSR.menvcfg) & ENVCFG.STCE) !== 0;
+  }
+
+  /** Recomputes when stimecmp is reached: its value, its enable, or the course of time changed. */
+  refreshTimer(): void {
+    const { state } = this;
+    this.timerStep = this.usesStimecmp
+      ? this.ports.stepsAt(state.id, joinHalves(state.lo(CSR.stimecmp), state.hi(CSR.stimecmp)))
+      : Number.POSITIVE_INFINITY;
+  }
+
+  /** The interrupt to take now, -1 for none. Priority: MEI, MSI, MTI, SEI, SSI, STI. */
+  takeableInterrupt(): number {
+    const { state } = this;
+    const enabled = this.pendingInterrupts & state.lo(CSR.mie);
+    if (enabled === 0) return -1;
+    const { privilege } = state;
+    const status = state.lo(CSR.mstatus);
+    const delegated = state.lo(CSR.mideleg);
+    const machine = enabled & ~delegated;
+    if (machine !== 0 && (privilege < PRIVILEGE.M || (status & MIE) !== 0)) return highestPriority(machine);
+    const supervisor = enabled & delegated;
+    if (supervisor === 0 || privilege === PRIVILEGE.M) return -1;
+    if (privilege === PRIVILEGE.S && (status & SIE) === 0) return -1;
+    return highestPriority(supervisor);
+  }
+}
+
+const MIE = 1 << 3;
+const SIE = 1 << 1;
+
+const PRIORITY = [
+  INTERRUPT.MEIP,
+  INTERRUPT.MSIP,
+  INTERRUPT.MTIP,
+  INTERRUPT.SEIP,
+  INTERRUPT.SSIP,
+  INTERRUPT.STIP,
+] as const;
+
+function highestPriority(pending: number): number {
+  return PRIORITY.find((bit) => (pending & (1 << bit)) !== 0) ?? -1;
+}

@@ -1,0 +1,63 @@
+import type { HartCore } from './core.ts';
+import { type CsrDefinition, type CsrValue, csrByNumber } from './csr.ts';
+import { HART } from './layout.ts';
+
+/** A CSR instruction, checked and computed, not yet applied. */
+export interface CsrOperation {
+  readonly csr: CsrDefinition;
+  readonly writes: boolean;
+  readonly rd: number;
+  readonly old: CsrValue;
+  readonly next: CsrValue;
+}
+
+const FUNCT3 = { rw: 1, rs: 2, rc: 3 } as const;
+
+/**
+ * Decodes and checks csrrw, csrrs, csrrc and their immediate forms; undefined is an illegal instruction
+ * (RISC-V unprivileged, "Zicsr"; privileged, "CSR Address Mapping Conventions").
+ */
+export function prepareCsr(core: HartCore, raw: number): CsrOperation | undefined {
+  const number = raw >>> 20;
+  const operation = (raw >> 12) & 3;
+  const immediate = (raw & 0x4000) !== 0;
+  const source = (raw >> 15) & 31;
+  const writes = operation === FUNCT3.rw || source !== 0;
+  const csr = csrByNumber(number);
+  if (csr === undefined || !mayAccess(core, csr, writes)) return undefined;
+
+  const old = { lo: 0, hi: 0 };
+  csr.read(core, old);
+  const base = { ...old };
+  if (operation !== FUNCT3.rw) csr.readForModify?.(core, base);
+  const { state } = core;
+  const lo = immediate ? source : state.lo(HART.x + source * 8);
+  const hi = immediate ? 0 : state.hi(HART.x + source * 8);
+  return { csr, writes, rd: (raw >> 7) & 31, old, next: combine(operation, base, lo, hi) };
+}
+
+/** Writes the CSR, then rd: the old value wins over a side effect on rd's register. */
+export function applyCsr(core: HartCore, operation: CsrOperation): void {
+  const { csr, writes, rd, old, next } = operation;
+  if (writes) csr.write?.(core, next.lo, next.hi, true);
+  if (rd !== 0) core.state.set(HART.x + rd * 8, old.lo, old.hi);
+}
+
+function mayAccess(core: HartCore, csr: CsrDefinition, writes: boolean): boolean {
+  const lowestPrivilege = (csr.number >> 8) & 3;
+  const readOnly = csr.number >> 10 === 3;
+  if (core.state.privilege < lowestPrivilege) return false;
+  if (writes && readOnly) return false;
+  return csr.isAccessible?.(core) ?? true;
+}
+
+function combine(operation: number, base: CsrValue, lo: number, hi: number): CsrValue {
+  switch (operation) {
+    case FUNCT3.rs:
+      return { lo: base.lo | lo, hi: base.hi | hi };
+    case FUNCT3.rc:
+      return { lo: base.lo & ~lo, hi: base.hi & ~hi };
+    default:
+      return { lo, hi };
+  }
+}

@@ -1,0 +1,373 @@
+import { INTERRUPT, PRIVILEGE } from '../contracts/hart.ts';
+import type { HartCore } from './core.ts';
+import { readCycle, readInstret, writeCycle, writeInhibit, writeInstret } from './counters.ts';
+import { CSR, CSR_PMPADDR, type CsrName, HART, PMP_ENTRIES } from './layout.ts';
+import { SATP_LEVELS } from './mmu.ts';
+import { ENVCFG, highHalf, joinHalves, lowHalf, MPP_SHIFT, MSTATUS, MSTATUS_HIGH } from './state.ts';
+
+/** A CSR value as signed 32-bit halves: written by a `read`, read by a `write`. */
+export interface CsrValue {
+  lo: number;
+  hi: number;
+}
+
+/** One CSR of a hart. Privilege and writability stand in its number; see `isAccessible` for the rest. */
+export interface CsrDefinition {
+  readonly number: number;
+  readonly name: string;
+  read(core: HartCore, into: CsrValue): void;
+  /** Applies the field rules (WARL) and side effects. Absent: writes are ignored. */
+  write?(core: HartCore, lo: number, hi: number, byInstruction: boolean): void;
+  /** What csrrs and csrrc set and clear bits of, where that is not what `read` gives (mip.SEIP). */
+  readForModify?(core: HartCore, into: CsrValue): void;
+  /** False: an access by an instruction at the present privilege is illegal, beyond what the number says. */
+  isAccessible?(core: HartCore): boolean;
+  /** Writing it changes translation, protection or interrupts: an exit of kind `csr`. */
+  readonly isExit?: boolean;
+}
+
+const EXCEPTIONS_DELEGABLE = 0xb3ff; // all but M-mode's own ecall (11) and reserved causes
+const INTERRUPTS_S = (1 << INTERRUPT.SSIP) | (1 << INTERRUPT.STIP) | (1 << INTERRUPT.SEIP);
+const INTERRUPTS_ALL = INTERRUPTS_S | (1 << INTERRUPT.MSIP) | (1 << INTERRUPT.MTIP) | (1 << INTERRUPT.MEIP);
+const MSTATUS_WRITABLE =
+  MSTATUS.SIE |
+  MSTATUS.MIE |
+  MSTATUS.SPIE |
+  MSTATUS.MPIE |
+  MSTATUS.SPP |
+  MSTATUS.MPP |
+  MSTATUS.FS |
+  MSTATUS.MPRV |
+  MSTATUS.SUM |
+  MSTATUS.MXR |
+  MSTATUS.TVM |
+  MSTATUS.TW |
+  MSTATUS.TSR;
+const SSTATUS_WRITABLE = MSTATUS.SIE | MSTATUS.SPIE | MSTATUS.SPP | MSTATUS.FS | MSTATUS.SUM | MSTATUS.MXR;
+const SD = 0x8000_0000 | 0;
+/** MXL = 2 (64 bits) and the letters A C D F I M S U. */
+const MISA_LOW = [...'ACDFIMSU'].reduce((bits, letter) => bits | (1 << (letter.charCodeAt(0) - 65)), 0);
+const MISA_HIGH = 0x8000_0000 | 0;
+const COUNTER_TIME = 2;
+
+const WHOLE = { lo: -1, hi: -1 };
+const lowBits = (lo: number): { lo: number; hi: number } => ({ lo, hi: 0 });
+const lookAgain = (core: HartCore): void => {
+  core.attention = true;
+};
+
+const definitions: CsrDefinition[] = [];
+
+defineMachineTraps();
+defineSupervisorTraps();
+defineTranslation();
+defineFloat();
+defineCounters();
+defineIdentity();
+
+/** All CSRs that a hart has, in order of their numbers. */
+export const CSR_DEFINITIONS: readonly CsrDefinition[] = definitions.toSorted((a, b) => a.number - b.number);
+
+const byNumber: readonly (CsrDefinition | undefined)[] = (() => {
+  const table: (CsrDefinition | undefined)[] = Array(4096).fill(undefined);
+  for (const definition of definitions) table[definition.number] = definition;
+  return table;
+})();
+
+/** The CSR of a 12-bit number; undefined when a hart has none. */
+export const csrByNumber = (number: number): CsrDefinition | undefined => byNumber[number];
+
+function define(number: number, name: string, rest: Omit<CsrDefinition, 'number' | 'name'>): void {
+  definitions.push({ number, name, ...rest });
+}
+
+/** A CSR that is a slot of the hart's record; each half of a written value is masked. */
+function slot(
+  number: number,
+  name: CsrName,
+  mask: { lo: number; hi: number },
+  after?: (core: HartCore) => void,
+): void {
+  const offset = CSR[name];
+  define(number, name, {
+    read: (core, into) => {
+      into.lo = core.state.lo(offset);
+      into.hi = core.state.hi(offset);
+    },
+    write: (core, lo, hi) => {
+      core.state.set(offset, lo & mask.lo, hi & mask.hi);
+      after?.(core);
+    },
+    isExit: after !== undefined,
+  });
+}
+
+function defineMachineTraps(): void {
+  define(0x300, 'mstatus', {
+    read: (core, into) => {
+      into.lo = core.state.mstatus;
+      into.hi = MSTATUS_HIGH | dirtySummary(into.lo);
+    },
+    write: (core, lo) => {
+      const old = core.state.mstatus;
+      let value = lo & MSTATUS_WRITABLE;
+      // MPP is WARL: 2 names no privilege level, and the field keeps its value.
+      if (((value >> MPP_SHIFT) & 3) === 2) value = (value & ~MSTATUS.MPP) | (old & MSTATUS.MPP);
+      core.changeContext(core.state.privilege, value);
+    },
+    isExit: true,
+  });
+  slot(0x302, 'medeleg', lowBits(EXCEPTIONS_DELEGABLE), lookAgain);
+  slot(0x303, 'mideleg', lowBits(INTERRUPTS_S), lookAgain);
+  slot(0x304, 'mie', lowBits(INTERRUPTS_ALL), lookAgain);
+  trapVector(0x305, 'mtvec');
+  slot(0x340, 'mscratch', WHOLE);
+  slot(0x341, 'mepc', { lo: ~1, hi: -1 });
+  slot(0x342, 'mcause', WHOLE);
+  slot(0x343, 'mtval', WHOLE);
+  define(0x344, 'mip', {
+    read: (core, into) => setLow(into, core.pendingInterrupts),
+    // A line of the interrupt controller never enters what software wrote ("mip and mie", SEIP).
+    readForModify: (core, into) => setLow(into, core.state.lo(CSR.mipSoftware)),
+    write: (core, lo) => {
+      const writable = core.usesStimecmp ? INTERRUPTS_S & ~(1 << INTERRUPT.STIP) : INTERRUPTS_S;
+      writeSoftwareInterrupts(core, writable, lo);
+    },
+    isExit: true,
+  });
+}
+
+function defineSupervisorTraps(): void {
+  const visible = SSTATUS_WRITABLE;
+  define(0x100, 'sstatus', {
+    read: (core, into) => {
+      const { mstatus } = core.state;
+      into.lo = mstatus & visible;
+      into.hi = (MSTATUS_HIGH & 3) | dirtySummary(mstatus);
+    },
+    write: (core, lo) => {
+      const value = (core.state.mstatus & ~visible) | (lo & visible);
+      core.changeContext(core.state.privilege, value);
+    },
+    isExit: true,
+  });
+  define(0x104, 'sie', {
+    read: (core, into) => setLow(into, core.state.lo(CSR.mie) & core.state.lo(CSR.mideleg)),
+    write: (core, lo) => {
+      const writable = core.state.lo(CSR.mideleg);
+      core.state.set(CSR.mie, (core.state.lo(CSR.mie) & ~writable) | (lo & writable), 0);
+      core.attention = true;
+    },
+    isExit: true,
+  });
+  trapVector(0x105, 'stvec');
+  slot(0x140, 'sscratch', WHOLE);
+  slot(0x141, 'sepc', { lo: ~1, hi: -1 });
+  slot(0x142, 'scause', WHOLE);
+  slot(0x143, 'stval', WHOLE);
+  define(0x144, 'sip', {
+    read: (core, into) => setLow(into, core.pendingInterrupts & core.state.lo(CSR.mideleg)),
+    write: (core, lo) =>
+      writeSoftwareInterrupts(core, core.state.lo(CSR.mideleg) & (1 << INTERRUPT.SSIP), lo),
+    isExit: true,
+  });
+  define(0x14d, 'stimecmp', {
+    read: (core, into) => {
+      into.lo = core.state.lo(CSR.stimecmp);
+      into.hi = core.state.hi(CSR.stimecmp);
+    },
+    write: (core, lo, hi) => {
+      core.state.set(CSR.stimecmp, lo, hi);
+      core.refreshTimer();
+      core.attention = true;
+    },
+    // Sstc, "Machine and Supervisor Level Additions".
+    isAccessible: (core) =>
+      core.state.privilege === PRIVILEGE.M ||
+      (core.usesStimecmp && (core.state.lo(CSR.mcounteren) & COUNTER_TIME) !== 0),
+    isExit: true,
+  });
+}
+
+function defineTranslation(): void {
+  define(0x180, 'satp', {
+    read: (core, into) => {
+      into.lo = core.state.lo(CSR.satp);
+      into.hi = core.state.hi(CSR.satp);
+    },
+    write: (core, lo, hi) => {
+      // A write with an unsupported MODE has no effect at all ("Supervisor Address Translation and Protection").
+      const mode = hi >>> 28;
+      if (mode !== 0 && SATP_LEVELS[mode] === undefined) return;
+      core.state.set(CSR.satp, lo, hi);
+      core.caches.flush();
+      core.attention = true;
+    },
+    isAccessible: (core) =>
+      core.state.privilege !== PRIVILEGE.S || (core.state.lo(CSR.mstatus) & MSTATUS.TVM) === 0,
+    isExit: true,
+  });
+  define(0x30a, 'menvcfg', {
+    read: (core, into) => {
+      into.lo = core.state.lo(CSR.menvcfg);
+      into.hi = core.state.hi(CSR.menvcfg);
+    },
+    write: (core, lo, hi) => {
+      const high = ENVCFG.STCE | (core.isa.svade ? 0 : ENVCFG.ADUE);
+      core.state.set(CSR.menvcfg, lo & ENVCFG.FIOM, hi & high);
+      core.caches.flush();
+      core.refreshTimer();
+      core.attention = true;
+    },
+    isExit: true,
+  });
+  slot(0x10a, 'senvcfg', lowBits(ENVCFG.FIOM));
+  for (const [number, name, first] of [
+    [0x3a0, 'pmpcfg0', 0],
+    [0x3a2, 'pmpcfg2', 8],
+  ] as const) {
+    define(number, name, {
+      read: (core, into) => {
+        into.lo = core.state.lo(CSR[name]);
+        into.hi = core.state.hi(CSR[name]);
+      },
+      write: (core, lo, hi) => {
+        core.pmp.writeConfig(first, lo, hi);
+        core.caches.flush();
+        core.attention = true;
+      },
+      isExit: true,
+    });
+  }
+  for (let entry = 0; entry < PMP_ENTRIES; entry++) {
+    const offset = CSR_PMPADDR + entry * 8;
+    define(0x3b0 + entry, `pmpaddr${entry}`, {
+      read: (core, into) => {
+        into.lo = core.state.lo(offset);
+        into.hi = core.state.hi(offset);
+      },
+      write: (core, lo, hi) => {
+        core.pmp.writeAddress(entry, lo, hi);
+        core.caches.flush();
+        core.attention = true;
+      },
+      isExit: true,
+    });
+  }
+}
+
+function defineFloat(): void {
+  const isAccessible = (core: HartCore): boolean => core.state.lo(HART.floatOff) === 0;
+  const register = (
+    number: number,
+    name: string,
+    flagBits: number,
+    modeShift: number,
+    modeBits: number,
+  ): void =>
+    define(number, name, {
+      read: (core, into) => {
+        const flags = core.state.lo(HART.fflags) & flagBits;
+        setLow(into, flags | ((core.state.lo(HART.frm) & modeBits) << modeShift));
+      },
+      write: (core, lo) => {
+        if (flagBits !== 0) core.state.setLo(HART.fflags, lo & flagBits);
+        if (modeBits !== 0) core.state.setLo(HART.frm, (lo >> modeShift) & modeBits);
+        core.state.setLo(HART.floatDirty, 1);
+      },
+      isAccessible,
+    });
+  register(0x001, 'fflags', 0x1f, 0, 0);
+  register(0x002, 'frm', 0, 0, 7);
+  register(0x003, 'fcsr', 0x1f, 5, 7);
+}
+
+function defineCounters(): void {
+  define(0xb00, 'mcycle', {
+    read: (core, into) => setWhole(into, readCycle(core)),
+    write: (core, lo, hi, byInstruction) => writeCycle(core, joinHalves(lo, hi), byInstruction),
+  });
+  define(0xb02, 'minstret', {
+    read: (core, into) => setWhole(into, readInstret(core)),
+    write: (core, lo, hi, byInstruction) => writeInstret(core, joinHalves(lo, hi), byInstruction),
+  });
+  define(0x320, 'mcountinhibit', {
+    read: (core, into) => setLow(into, core.state.lo(CSR.mcountinhibit)),
+    write: (core, lo, _hi, byInstruction) => writeInhibit(core, lo, byInstruction),
+  });
+  slot(0x306, 'mcounteren', lowBits(-1));
+  slot(0x106, 'scounteren', lowBits(-1));
+  userCounter(0, 'cycle', (core, into) => setWhole(into, readCycle(core)));
+  userCounter(1, 'time', (core, into) => setWhole(into, core.ports.time(core.state.id)));
+  userCounter(2, 'instret', (core, into) => setWhole(into, readInstret(core)));
+  // No events are counted: counters 3 to 31 exist, read as zero and ignore writes.
+  const read = (_core: HartCore, into: CsrValue): void => setLow(into, 0);
+  for (let counter = 3; counter < 32; counter++) {
+    define(0xb00 + counter, `mhpmcounter${counter}`, { read });
+    define(0x320 + counter, `mhpmevent${counter}`, { read });
+    userCounter(counter, `hpmcounter${counter}`, read);
+  }
+}
+
+/** An unprivileged view of a counter, gated by mcounteren and scounteren. */
+function userCounter(counter: number, name: string, read: CsrDefinition['read']): void {
+  const bit = 1 << counter;
+  define(0xc00 + counter, name, {
+    read,
+    isAccessible: ({ state }) =>
+      state.privilege === PRIVILEGE.M ||
+      ((state.lo(CSR.mcounteren) & bit) !== 0 &&
+        (state.privilege === PRIVILEGE.S || (state.lo(CSR.scounteren) & bit) !== 0)),
+  });
+}
+
+function defineIdentity(): void {
+  const zero = (_core: HartCore, into: CsrValue): void => setLow(into, 0);
+  define(0x301, 'misa', {
+    read: (_core, into) => {
+      into.lo = MISA_LOW;
+      into.hi = MISA_HIGH;
+    },
+  });
+  define(0xf11, 'mvendorid', { read: zero });
+  define(0xf12, 'marchid', { read: zero });
+  define(0xf13, 'mimpid', { read: zero });
+  define(0xf14, 'mhartid', { read: (core, into) => setLow(into, core.state.id) });
+  define(0xf15, 'mconfigptr', { read: zero });
+  // No triggers: type 0 in tdata1 says so (debug, "Sdtrig").
+  define(0x7a0, 'tselect', { read: zero });
+  for (const number of [1, 2, 3]) define(0x7a0 + number, `tdata${number}`, { read: zero });
+}
+
+function trapVector(number: number, name: 'mtvec' | 'stvec'): void {
+  define(number, name, {
+    read: (core, into) => {
+      into.lo = core.state.lo(CSR[name]);
+      into.hi = core.state.hi(CSR[name]);
+    },
+    // Modes 2 and 3 are reserved; the register keeps its value then, as QEMU does.
+    write: (core, lo, hi) => {
+      if ((lo & 3) < 2) core.state.set(CSR[name], lo, hi);
+    },
+  });
+}
+
+function writeSoftwareInterrupts(core: HartCore, writable: number, lo: number): void {
+  const kept = core.state.lo(CSR.mipSoftware) & ~writable;
+  core.state.set(CSR.mipSoftware, kept | (lo & writable), 0);
+  core.attention = true;
+}
+
+function dirtySummary(mstatus: number): number {
+  return (mstatus & MSTATUS.FS) === MSTATUS.FS ? SD : 0;
+}
+
+function setLow(into: CsrValue, lo: number): void {
+  into.lo = lo;
+  into.hi = 0;
+}
+
+function setWhole(into: CsrValue, value: bigint): void {
+  into.lo = lowHalf(value);
+  into.hi = highHalf(value);
+}

@@ -1,0 +1,309 @@
+import { softFloat } from '../wasm/soft-float.ts';
+import { LOAD_BYTES, LOAD_WIDTHS, SOFT_OPERATIONS, STATUS, type Status } from './abi.ts';
+import type { CodePages } from './code-pages.ts';
+import type { HartCore } from './core.ts';
+import { HART } from './layout.ts';
+import { ACCESS_FAULT } from './mmu.ts';
+import { ACCESS } from './pmp.ts';
+import { CAUSE } from './traps.ts';
+
+/** What `#resolve` found instead of a host offset. */
+const OUTSIDE_RAM = 0;
+const TRAPPED = -1;
+
+/** Stores to one 8-byte word of RAM that the machine wants to know of (HTIF's `tohost`). */
+export interface StoreWatch {
+  /** Host offset, -1 for none. */
+  host: number;
+}
+
+/**
+ * The slow way of loads, stores and atomics: translation misses, devices, misaligned addresses, protected pages,
+ * pages with decoded code. Operands and results stand in the hart's record; each returns a `Status`.
+ */
+export class DataAccess {
+  readonly #core: HartCore;
+  readonly #code: CodePages;
+  readonly #watch: StoreWatch;
+  /** A store hit the watched word; the run loop tells the machine once the instruction is done. */
+  watchHit = false;
+
+  constructor(core: HartCore, code: CodePages, watch: StoreWatch) {
+    this.#core = core;
+    this.#code = code;
+    this.#watch = watch;
+  }
+
+  load(widthIndex: number): Status {
+    const { state } = this.#core;
+    const width = LOAD_WIDTHS[widthIndex]!;
+    const size = LOAD_BYTES[width];
+    const lo = state.lo(HART.address);
+    const hi = state.hi(HART.address);
+    if ((lo & (size - 1)) !== 0) {
+      const status = this.#loadMisaligned(lo, hi, size);
+      if (status !== STATUS.done) return status;
+    } else {
+      const host = this.#resolve(lo, hi, size, ACCESS.read);
+      if (host === TRAPPED) return STATUS.trap;
+      if (host === OUTSIDE_RAM) {
+        const status = this.#busRead(lo, hi, size);
+        if (status !== STATUS.done) return status;
+      } else {
+        this.#readRam(host, size);
+      }
+    }
+    this.#extendValue(size, width.startsWith('s'));
+    return STATUS.done;
+  }
+
+  store(size: number): Status {
+    const { state } = this.#core;
+    const lo = state.lo(HART.address);
+    const hi = state.hi(HART.address);
+    if ((lo & (size - 1)) !== 0) return this.#storeMisaligned(lo, hi, size);
+    const host = this.#resolve(lo, hi, size, ACCESS.write);
+    if (host === TRAPPED) return STATUS.trap;
+    if (host === OUTSIDE_RAM) return this.#busWrite(lo, hi, size);
+    this.#writeRam(host, size);
+    return STATUS.done;
+  }
+
+  loadReserved(size: number): Status {
+    const { state } = this.#core;
+    const lo = state.lo(HART.address);
+    const hi = state.hi(HART.address);
+    if ((lo & (size - 1)) !== 0) return this.#trap(CAUSE.loadMisaligned, lo, hi);
+    const host = this.#resolve(lo, hi, size, ACCESS.read);
+    if (host === TRAPPED) return STATUS.trap;
+    // Devices take no reservations (privileged, "Reservability PMA").
+    if (host === OUTSIDE_RAM) return this.#trap(CAUSE.loadAccessFault, lo, hi);
+    this.#readRam(host, size);
+    this.#extendValue(size, true);
+    state.setLo(HART.reservation, host);
+    state.set(HART.reservedValue, state.lo(HART.value), state.hi(HART.value));
+    return STATUS.done;
+  }
+
+  storeConditional(size: number): Status {
+    const { state } = this.#core;
+    const lo = state.lo(HART.address);
+    const hi = state.hi(HART.address);
+    if ((lo & (size - 1)) !== 0) return this.#trap(CAUSE.storeMisaligned, lo, hi);
+    const reservation = state.lo(HART.reservation);
+    // Without a reservation it fails before it translates, so that it sets no D bit.
+    if (reservation === 0) {
+      state.set(HART.value, 1, 0);
+      return STATUS.done;
+    }
+    const host = this.#resolve(lo, hi, size, ACCESS.write);
+    if (host === TRAPPED) return STATUS.trap;
+    if (host === OUTSIDE_RAM) return this.#trap(CAUSE.storeAccessFault, lo, hi);
+    state.setLo(HART.reservation, 0);
+    const word = host >>> 2;
+    const holds =
+      (reservation | 0) === (host | 0) &&
+      state.i32[word] === state.lo(HART.reservedValue) &&
+      (size === 4 || state.i32[word + 1] === state.hi(HART.reservedValue));
+    if (holds) this.#writeRam(host, size);
+    state.set(HART.value, holds ? 0 : 1, 0);
+    return STATUS.done;
+  }
+
+  /** First half of an AMO: checks that it may write, and reads. */
+  amoLoad(size: number): Status {
+    const { state } = this.#core;
+    const lo = state.lo(HART.address);
+    const hi = state.hi(HART.address);
+    if ((lo & (size - 1)) !== 0) return this.#trap(CAUSE.storeMisaligned, lo, hi);
+    const host = this.#resolve(lo, hi, size, ACCESS.write);
+    if (host === TRAPPED) return STATUS.trap;
+    // Devices support no atomics (privileged, "Atomicity PMAs").
+    if (host === OUTSIDE_RAM) return this.#trap(CAUSE.storeAccessFault, lo, hi);
+    state.setLo(HART.amoHost, host);
+    this.#readRam(host, size);
+    this.#extendValue(size, true);
+    return STATUS.done;
+  }
+
+  amoStore(size: number): Status {
+    this.#writeRam(this.#core.state.lo(HART.amoHost) >>> 0, size);
+    return STATUS.done;
+  }
+
+  soft(operation: number, roundingMode: number): void {
+    const { state } = this.#core;
+    const { bits, flags } = softFloat(
+      SOFT_OPERATIONS[operation >> 1]!,
+      (operation & 1) === 0 ? 'f32' : 'f64',
+      roundingMode,
+      state.big(HART.value),
+      state.big(HART.operandB),
+      state.big(HART.operandC),
+    );
+    state.setBig(HART.value, bits);
+    if (flags === 0) return;
+    state.setLo(HART.fflags, state.lo(HART.fflags) | flags);
+    state.setLo(HART.floatDirty, 1);
+  }
+
+  /** Host offset of an access that crosses no page; else `OUTSIDE_RAM`, with the address in the MMU, or `TRAPPED`. */
+  #resolve(lo: number, hi: number, size: number, access: typeof ACCESS.read | typeof ACCESS.write): number {
+    const { state, caches, mmu, pmp } = this.#core;
+    const kind = access === ACCESS.read ? 'read' : 'write';
+    const cached = caches.lookup(kind, lo, hi);
+    if (cached !== 0 && (access === ACCESS.read || this.#isGuarded(cached))) return cached;
+    const privilege = state.dataPrivilege;
+    const cause = mmu.translate(lo, hi, access, privilege);
+    if (cause !== 0) {
+      this.#trap(cause, lo, hi);
+      return TRAPPED;
+    }
+    const address = mmu.physical;
+    if (!pmp.allows(address, size, access, privilege)) {
+      this.#trap(ACCESS_FAULT[access]!, lo, hi);
+      return TRAPPED;
+    }
+    const host = state.ramHost(address, size);
+    if (host === 0) return OUTSIDE_RAM;
+    if (pmp.isUniform(address - (address % 4096))) {
+      caches.fill(kind, lo, hi, host, access === ACCESS.write && this.#isGuarded(host));
+    }
+    return host;
+  }
+
+  #isGuarded(host: number): boolean {
+    return this.#code.hasCode(host) || (this.#watch.host >= 0 && host >>> 12 === this.#watch.host >>> 12);
+  }
+
+  /** Reads `size` bytes, a power of two, into `HART.value`, zero-extended. */
+  #readRam(host: number, size: number): void {
+    const { state } = this.#core;
+    if (size === 8) state.set(HART.value, state.i32[host >>> 2]!, state.i32[(host >>> 2) + 1]!);
+    else if (size === 4) state.set(HART.value, state.i32[host >>> 2]!, 0);
+    else if (size === 2) state.set(HART.value, state.u16[host >>> 1]!, 0);
+    else state.set(HART.value, state.u8[host]!, 0);
+  }
+
+  /** Writes the low `size` bytes of `HART.value`; code decoded from there is dropped. */
+  #writeRam(host: number, size: number): void {
+    const { state } = this.#core;
+    const value = state.lo(HART.value);
+    switch (size) {
+      case 1:
+        state.u8[host] = value;
+        break;
+      case 2:
+        state.u16[host >>> 1] = value;
+        break;
+      case 8:
+        state.i32[(host >>> 2) + 1] = state.hi(HART.value);
+        state.i32[host >>> 2] = value;
+        break;
+      default:
+        state.i32[host >>> 2] = value;
+        break;
+    }
+    this.#wrote(host, size);
+  }
+
+  #wrote(host: number, size: number): void {
+    this.#code.written(host, size);
+    const watched = this.#watch.host;
+    if (watched >= 0 && host < watched + 8 && host + size > watched) {
+      this.watchHit = true;
+      this.#core.attention = true;
+    }
+  }
+
+  #loadMisaligned(lo: number, hi: number, size: number): Status {
+    const hosts = this.#resolveBytes(lo, hi, size, ACCESS.read);
+    if (hosts === undefined) return STATUS.trap;
+    const { state } = this.#core;
+    const value = state.base + HART.value;
+    for (let byte = 0; byte < size; byte++) state.u8[value + byte] = state.u8[hosts(byte)]!;
+    return STATUS.done;
+  }
+
+  #storeMisaligned(lo: number, hi: number, size: number): Status {
+    const hosts = this.#resolveBytes(lo, hi, size, ACCESS.write);
+    if (hosts === undefined) return STATUS.trap;
+    const { state } = this.#core;
+    const value = state.base + HART.value;
+    for (let byte = 0; byte < size; byte++) {
+      state.u8[hosts(byte)] = state.u8[value + byte]!;
+      this.#wrote(hosts(byte), 1);
+    }
+    return STATUS.done;
+  }
+
+  /**
+   * Host offsets of the bytes of a misaligned access, which RAM allows and devices do not: the part before a page's
+   * end and the one behind it are translated by themselves, both before anything is written.
+   */
+  #resolveBytes(
+    lo: number,
+    hi: number,
+    size: number,
+    access: typeof ACCESS.read | typeof ACCESS.write,
+  ): ((byte: number) => number) | undefined {
+    const inFirst = Math.min(size, 4096 - (lo & 0xfff));
+    const first = this.#resolve(lo, hi, inFirst, access);
+    if (first === TRAPPED) return undefined;
+    let second = 0;
+    const nextLo = (lo + inFirst) | 0;
+    const nextHi = (hi + (nextLo === 0 ? 1 : 0)) | 0;
+    if (inFirst < size) {
+      second = this.#resolve(nextLo, nextHi, size - inFirst, access);
+      if (second === TRAPPED) return undefined;
+    }
+    if (first === OUTSIDE_RAM || (inFirst < size && second === OUTSIDE_RAM)) {
+      this.#trap(ACCESS_FAULT[access]!, lo, hi);
+      return undefined;
+    }
+    return (byte) => (byte < inFirst ? first + byte : second + byte - inFirst);
+  }
+
+  #busRead(lo: number, hi: number, size: number): Status {
+    const { state, ports, mmu } = this.#core;
+    const result = ports.bus.read(state.id, mmu.physical, size);
+    if (result === 'ok') {
+      state.setBig(HART.value, ports.bus.value);
+      return STATUS.done;
+    }
+    return result === 'stop' ? STATUS.stop : this.#outsideRam(lo, hi, false);
+  }
+
+  #busWrite(lo: number, hi: number, size: number): Status {
+    const { state, ports, mmu } = this.#core;
+    const value = BigInt.asUintN(size * 8, state.big(HART.value));
+    const result = ports.bus.write(state.id, mmu.physical, size, value);
+    if (result === 'ok') return STATUS.done;
+    return result === 'stop' ? STATUS.stop : this.#outsideRam(lo, hi, true);
+  }
+
+  /** Nothing answers at the address: an exit, then an access fault for the guest. */
+  #outsideRam(lo: number, hi: number, write: boolean): Status {
+    const address = BigInt(this.#core.mmu.physical);
+    const describe = () => ({ kind: 'page-fault', address, reason: 'outside-ram', write }) as const;
+    if (this.#core.beginExit('page-fault', describe)) return STATUS.stop;
+    this.#core.endExit('page-fault', describe);
+    return this.#trap(write ? CAUSE.storeAccessFault : CAUSE.loadAccessFault, lo, hi);
+  }
+
+  #trap(cause: number, lo: number, hi: number): Status {
+    const { state } = this.#core;
+    state.setLo(HART.trapCause, cause);
+    state.set(HART.trapValue, lo, hi);
+    return STATUS.trap;
+  }
+
+  /** Sign- or zero-extends `HART.value` from `size` bytes. */
+  #extendValue(size: number, signed: boolean): void {
+    if (size === 8) return;
+    const { state } = this.#core;
+    const unused = 32 - size * 8;
+    const top = state.lo(HART.value) << unused;
+    state.set(HART.value, signed ? top >> unused : top >>> unused, signed ? top >> 31 : 0);
+  }
+}

@@ -1,0 +1,400 @@
+import { assert } from '../base/assert.ts';
+import { type HartReturn, PRIVILEGE } from '../contracts/hart.ts';
+import type { VmExit } from '../protocol/exits.ts';
+import { EXIT, LEAVE_REASONS, STATUS } from './abi.ts';
+import type { CodePages } from './code-pages.ts';
+import type { HartCore } from './core.ts';
+import { applyCsr, prepareCsr } from './csr-instructions.ts';
+import type { DataAccess } from './data-access.ts';
+import type { InstructionFetch } from './instruction-fetch.ts';
+import type { Interpreter } from './interpreter.ts';
+import { CSR, ENTRY_RECORD, HART, RECORD } from './layout.ts';
+import { joinHalves, MSTATUS } from './state.ts';
+import {
+  CAUSE,
+  enterTrap,
+  returnFromMachine,
+  returnFromSupervisor,
+  type Trap,
+  trapExit,
+  trapTarget,
+} from './traps.ts';
+
+/**
+ * Steps after which generated code returns even when nothing is due: V8 replaces a running function by its
+ * optimised form only when it is entered anew.
+ */
+const SLICE_STEPS_MAX = 100_000;
+
+/** What handling one return of generated code came to: go on, run the scratch record next, or leave `run`. */
+type Outcome = HartReturn | 'scratch' | null;
+
+/** Breakpoints by address; shared by the harts of a machine. */
+export interface Breakpoints {
+  has(pc: bigint): boolean;
+}
+
+/** Runs one hart: enters generated code in slices that end where something is due, and does what that code leaves. */
+export class HartExecution {
+  readonly #core: HartCore;
+  readonly #interpreter: Interpreter;
+  readonly #code: CodePages;
+  readonly #fetch: InstructionFetch;
+  readonly #data: DataAccess;
+  readonly #breakpoints: Breakpoints;
+  stopOnEbreak = false;
+  #yieldRequested = false;
+  #inside = false;
+  /** A breakpoint that the run began at, not to be hit before it was executed once. */
+  #skippedBreakpoint = -1n;
+  /** Told apart: did a port move pc while it handled an instruction? */
+  #pcMoves = 0;
+
+  constructor(
+    core: HartCore,
+    parts: {
+      interpreter: Interpreter;
+      code: CodePages;
+      fetch: InstructionFetch;
+      data: DataAccess;
+      breakpoints: Breakpoints;
+    },
+  ) {
+    this.#core = core;
+    this.#interpreter = parts.interpreter;
+    this.#code = parts.code;
+    this.#fetch = parts.fetch;
+    this.#data = parts.data;
+    this.#breakpoints = parts.breakpoints;
+  }
+
+  run(budgetSteps: number, skipBreakpoint: boolean): HartReturn {
+    assert(!this.#inside, 'run is not re-entrant');
+    const core = this.#core;
+    this.#inside = true;
+    this.#yieldRequested = false;
+    this.#skippedBreakpoint = skipBreakpoint ? core.state.big(HART.pc) : -1n;
+    core.beginRun(skipBreakpoint);
+    core.refreshTimer();
+    const end = core.steps + budgetSteps;
+    try {
+      return this.#runUntil(end);
+    } finally {
+      // Nothing may stay planned that `steps` would count.
+      core.sliceEnd = core.steps;
+      core.state.setLo(HART.remaining, 0);
+      this.#inside = false;
+    }
+  }
+
+  requestYield(): void {
+    this.#yieldRequested = true;
+    this.#core.attention = true;
+  }
+
+  /** pc was set from outside the instruction stream. */
+  pcWasSet(): void {
+    this.#pcMoves++;
+  }
+
+  #runUntil(end: number): HartReturn {
+    const core = this.#core;
+    for (;;) {
+      if (this.#data.watchHit) this.#tellWatch();
+      if (core.stopAfter) return 'exit-stop';
+      if (this.#yieldRequested) return 'yield';
+      const now = core.steps;
+      if (now >= end) return 'budget';
+      core.attention = false;
+      const interrupt = core.takeableInterrupt();
+      if (interrupt >= 0) {
+        const outcome = this.#trap({ cause: interrupt, interrupt: true, valueLo: 0, valueHi: 0 });
+        if (outcome !== null) return outcome;
+        continue;
+      }
+      this.#planSlice(now, end);
+      do {
+        const outcome = this.#enter();
+        if (outcome !== null) return outcome;
+      } while (!core.attention && core.state.lo(HART.remaining) > 0);
+      if (core.isResuming && core.steps > now) core.endResume();
+    }
+  }
+
+  /** The steps until something is due: the budget's end, the hart's own timer, the end of a resumed instruction. */
+  #planSlice(now: number, end: number): void {
+    const core = this.#core;
+    let sliceEnd = Math.min(end, now + SLICE_STEPS_MAX);
+    if (core.timerStep > now) sliceEnd = Math.min(sliceEnd, core.timerStep);
+    if (core.isResuming) sliceEnd = now + 1;
+    core.sliceEnd = sliceEnd;
+    core.state.setLo(HART.remaining, sliceEnd - now);
+  }
+
+  /** Enters generated code at pc and handles why it returned. */
+  #enter(): HartReturn | null {
+    const { base } = this.#core.state;
+    let entry = base + ENTRY_RECORD;
+    for (;;) {
+      const outcome = this.#handle(this.#interpreter.run(base, entry));
+      if (outcome !== 'scratch') return outcome;
+      // At once, before anything can move pc away from the instruction in the scratch record.
+      entry = base + HART.scratchCode;
+    }
+  }
+
+  #handle(exit: number): Outcome {
+    const { state } = this.#core;
+    switch (exit) {
+      case EXIT.budget:
+        return null;
+      case EXIT.slow:
+        return this.#outOfLine();
+      case EXIT.decode:
+        this.#code.decode(state.lo(HART.ip) >>> 0);
+        return null;
+      case EXIT.fetch:
+        return this.#fetchPage();
+      case EXIT.leave:
+        return this.#leave();
+      case EXIT.trap:
+        return this.#exception();
+      case EXIT.illegal:
+        return this.#illegal();
+      default:
+        assert(exit === EXIT.straddle || exit === EXIT.breakpoint, 'a known exit of generated code');
+        return this.#runOutsidePage();
+    }
+  }
+
+  /** Executes the instruction at pc by its out-of-line form. */
+  #outOfLine(): Outcome {
+    const { state } = this.#core;
+    const record = state.lo(HART.ip) >>> 0;
+    const { outline, length } = this.#interpreter.ops[state.u16[(record + RECORD.op) >>> 1]!]!;
+    const moves = this.#pcMoves;
+    const status = this.#interpreter.outline(outline, state.base, record);
+    switch (status) {
+      case STATUS.done:
+        return this.#retire(length, moves);
+      case STATUS.trap:
+        this.#core.countStep();
+        return this.#exception();
+      case STATUS.illegal:
+        return this.#illegal();
+      default:
+        return 'exit-stop';
+    }
+  }
+
+  /** The instruction at pc is done: counts it and goes on behind it, unless a port moved pc. */
+  #retire(length: number, moves: number): null {
+    this.#core.countStep();
+    if (moves === this.#pcMoves) this.#core.state.advancePc(length);
+    return null;
+  }
+
+  #fetchPage(): Outcome {
+    // With no step left the next instruction is not this slice's to fetch: a fetch sets A bits.
+    if (this.#core.state.lo(HART.remaining) <= 0) return null;
+    const found = this.#fetch.enterPage();
+    if (found === 'cached') return null;
+    if (found === 'outside') return this.#runOutsidePage();
+    this.#core.countStep();
+    return this.#exception();
+  }
+
+  /**
+   * Runs the instruction at pc from a record of its own: it straddles pages, its page cannot be decoded, or its
+   * record is a breakpoint's (of this address, or of another page with the same offset).
+   */
+  #runOutsidePage(): Outcome {
+    if (this.#stopsHere()) return 'breakpoint';
+    switch (this.#fetch.prepareScratch()) {
+      case 'ready':
+        return 'scratch';
+      case 'stop':
+        return 'exit-stop';
+      case 'trap':
+        this.#core.countStep();
+        return this.#exception();
+    }
+  }
+
+  #stopsHere(): boolean {
+    const pc = this.#core.state.big(HART.pc);
+    if (!this.#breakpoints.has(pc)) return false;
+    if (pc !== this.#skippedBreakpoint) return true;
+    this.#skippedBreakpoint = -1n;
+    return false;
+  }
+
+  #illegal(): Outcome {
+    const raw = this.#fetch.rawAtPc();
+    return this.#fault(CAUSE.illegalInstruction, raw, 0);
+  }
+
+  /** Takes the exception that stands in the hart's record; its step is counted. */
+  #exception(): Outcome {
+    const { state } = this.#core;
+    return this.#trapCounted({
+      cause: state.lo(HART.trapCause),
+      interrupt: false,
+      valueLo: state.lo(HART.trapValue),
+      valueHi: state.hi(HART.trapValue),
+    });
+  }
+
+  /** Takes an exception of the instruction at pc, whose step is not counted yet. */
+  #fault(cause: number, valueLo: number, valueHi: number): Outcome {
+    this.#core.countStep();
+    return this.#trapCounted({ cause, interrupt: false, valueLo, valueHi });
+  }
+
+  #trapCounted(trap: Trap): HartReturn | null {
+    const core = this.#core;
+    core.notRetired++;
+    const outcome = this.#trap(trap);
+    if (outcome === null) return null;
+    // Not taken now: the instruction is executed, and counted, when the run resumes.
+    core.notRetired--;
+    core.state.setLo(HART.remaining, core.state.lo(HART.remaining) + 1);
+    return outcome;
+  }
+
+  #trap(trap: Trap): HartReturn | null {
+    const core = this.#core;
+    const from = core.state.privilege;
+    const to = trapTarget(core, trap);
+    const describe = (): VmExit => trapExit(trap, from, to);
+    if (core.beginExit('trap', describe)) return 'exit-stop';
+    enterTrap(core, trap);
+    core.forgetBegun();
+    core.endExit('trap', describe);
+    return null;
+  }
+
+  /** The watched store is done: the machine looks at what it wrote. */
+  #tellWatch(): void {
+    this.#data.watchHit = false;
+    this.#core.ports.tohost?.(this.#core.state.id);
+  }
+
+  #leave(): Outcome {
+    const { state } = this.#core;
+    const record = state.lo(HART.ip) >>> 0;
+    const raw = state.i32[(record + RECORD.raw) >>> 2]!;
+    const { length } = this.#interpreter.ops[state.u16[(record + RECORD.op) >>> 1]!]!;
+    const reason = LEAVE_REASONS[state.lo(HART.leaveReason)]!;
+    switch (reason) {
+      case 'csr':
+        return this.#csr(raw);
+      case 'ecall':
+        return this.#ecall();
+      case 'ebreak':
+        if (this.stopOnEbreak) return 'ebreak';
+        return this.#fault(CAUSE.breakpoint, state.lo(HART.pc), state.hi(HART.pc));
+      case 'mret':
+        return this.#return(PRIVILEGE.M);
+      case 'sret':
+        return this.#return(PRIVILEGE.S);
+      case 'wfi':
+        return this.#wfi();
+      case 'fence.i':
+        // Decoded code follows every store already.
+        return this.#retire(length, this.#pcMoves);
+      case 'sfence.vma':
+        return this.#fence(raw);
+    }
+  }
+
+  #csr(raw: number): Outcome {
+    const core = this.#core;
+    const operation = prepareCsr(core, raw);
+    if (operation === undefined) return this.#fault(CAUSE.illegalInstruction, raw, 0);
+    const { csr, old, next, writes } = operation;
+    const isExit = writes && csr.isExit === true;
+    const describe = (): VmExit => ({
+      kind: 'csr',
+      csr: csr.name,
+      number: csr.number,
+      write: true,
+      old: joinHalves(old.lo, old.hi),
+      value: joinHalves(next.lo, next.hi),
+    });
+    if (isExit && core.beginExit('csr', describe)) return 'exit-stop';
+    const moves = this.#pcMoves;
+    if (csr.name === 'satp' && writes) {
+      const outcome = this.#flushExit('satp', null, null);
+      if (outcome !== null) return outcome;
+    }
+    applyCsr(core, operation);
+    this.#retire(4, moves);
+    if (isExit) core.endExit('csr', describe);
+    return null;
+  }
+
+  #ecall(): Outcome {
+    const { state, ports } = this.#core;
+    const { privilege } = state;
+    if (privilege !== PRIVILEGE.S || ports.sbiCall === undefined) {
+      return this.#fault(CAUSE.ecallFromU + privilege, 0, 0);
+    }
+    const moves = this.#pcMoves;
+    if (ports.sbiCall(state.id) === 'stop') return 'exit-stop';
+    // The guest trapped to a supervisor execution environment: nothing retired.
+    this.#core.notRetired++;
+    return this.#retire(4, moves);
+  }
+
+  #return(from: typeof PRIVILEGE.M | typeof PRIVILEGE.S): Outcome {
+    const core = this.#core;
+    const { privilege, mstatus } = core.state;
+    const forbidden = from === PRIVILEGE.S && privilege === PRIVILEGE.S && (mstatus & MSTATUS.TSR) !== 0;
+    if (privilege < from || forbidden) return this.#illegal();
+    if (from === PRIVILEGE.M) returnFromMachine(core);
+    else returnFromSupervisor(core);
+    core.countStep();
+    return null;
+  }
+
+  #wfi(): Outcome {
+    const core = this.#core;
+    const { privilege, mstatus } = core.state;
+    // U-mode may only wait when the implementation bounds the wait, which this one does not.
+    const forbidden =
+      privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (mstatus & MSTATUS.TW) !== 0);
+    if (forbidden) return this.#illegal();
+    const until = core.usesStimecmp ? core.state.big(CSR.stimecmp) : null;
+    const describe = (): VmExit => ({ kind: 'wfi', until });
+    if (core.beginExit('wfi', describe)) return 'exit-stop';
+    this.#retire(4, this.#pcMoves);
+    core.endExit('wfi', describe);
+    if (core.stopAfter) return 'exit-stop';
+    const wakes = (core.pendingInterrupts & core.state.lo(CSR.mie)) !== 0;
+    return wakes ? null : 'wfi';
+  }
+
+  #fence(raw: number): Outcome {
+    const core = this.#core;
+    const { privilege, mstatus } = core.state;
+    const forbidden =
+      privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (mstatus & MSTATUS.TVM) !== 0);
+    if (forbidden) return this.#illegal();
+    const rs1 = (raw >> 15) & 31;
+    const rs2 = (raw >> 20) & 31;
+    const address = rs1 === 0 ? null : core.state.big(HART.x + rs1 * 8);
+    const asid = rs2 === 0 ? null : core.state.lo(HART.x + rs2 * 8) & 0xffff;
+    const outcome = this.#flushExit('sfence.vma', address, asid);
+    if (outcome !== null) return outcome;
+    core.caches.flush();
+    return this.#retire(4, this.#pcMoves);
+  }
+
+  #flushExit(fence: 'sfence.vma' | 'satp', address: bigint | null, asid: number | null): Outcome {
+    const describe = (): VmExit => ({ kind: 'tlb-flush', fence, address, asid });
+    if (this.#core.beginExit('tlb-flush', describe)) return 'exit-stop';
+    this.#core.endExit('tlb-flush', describe);
+    return null;
+  }
+}

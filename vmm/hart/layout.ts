@@ -1,0 +1,141 @@
+/**
+ * Where things stand in the machine's one shared `WebAssembly.Memory`. Offsets are bytes; a 32-bit host
+ * offset is unsigned, so that RAM may reach up to 3.5 GiB.
+ *
+ *     0            guard: nothing lives here, so that a zero pointer is never valid
+ *     HARTS        one record per hart: registers, CSRs, scratch code, translation caches
+ *     CODE_POOL    pre-decoded pages of guest code
+ *     RAM          guest RAM, at a constant offset whatever the number of harts
+ */
+export const HARTS_OFFSET = 0x1_0000;
+export const HART_STRIDE = 0x4_0000;
+/** The protocol's limit on harts; their records stand before RAM, whose offset is constant. */
+export const HARTS_MAX = 16;
+
+/**
+ * Pre-decoded pages in the pool. Each takes 33 KiB, so 1024 hold the hot 4 MiB of guest code in 33 MiB of host
+ * memory; a larger pool would push 3.5 GiB of RAM beyond what 32-bit offsets reach together with later caches.
+ */
+export const CODE_PAGES_MAX = 1024;
+/** One record for each halfword of a 4 KiB page. */
+export const RECORD_SIZE = 16;
+export const RECORDS_PER_PAGE = 2048;
+/** The records, and one more that ends the page. */
+export const CODE_PAGE_STRIDE = RECORD_SIZE * RECORDS_PER_PAGE + 0x400;
+export const CODE_POOL_OFFSET = HARTS_OFFSET + HART_STRIDE * HARTS_MAX;
+
+/** Host offset of guest RAM: the first 64 KiB boundary after the pool. */
+export const RAM_OFFSET =
+  Math.ceil((CODE_POOL_OFFSET + CODE_PAGE_STRIDE * CODE_PAGES_MAX) / 0x1_0000) * 0x1_0000;
+export const RAM_SIZE_MAX = 3.5 * 2 ** 30;
+
+/** Fields of a pre-decoded record. Register fields hold 8 * index, relative to `HART.x` or `HART.f`. */
+export const RECORD = {
+  /** u16: index into the interpreter's `br_table`. */
+  op: 0,
+  rd: 2,
+  rs1: 4,
+  rs2: 6,
+  /** i32, sign-extended; for near branches the distance in bytes of records. */
+  imm: 8,
+  /** u32: the 32-bit encoding; a compressed instruction's expanded form. */
+  raw: 12,
+} as const;
+
+/** The register index that `rd = x0` is written to: a slot after x31 that nothing reads. */
+export const SCRATCH_REGISTER = 32;
+
+/** Fields of a hart's record. */
+export const HART = {
+  x: 0x000,
+  f: 0x108,
+  pc: 0x208,
+  /** i32: steps left of the present slice; the instruction at `pc` not yet counted. */
+  remaining: 0x210,
+  /** i32: record of the instruction that made the interpreter return. */
+  ip: 0x214,
+  /** i32: host offset of the data translation cache in force, and of the fetch one. */
+  dataTlb: 0x218,
+  fetchTlb: 0x21c,
+  /** i32 and i64: exception raised by generated code. */
+  trapCause: 0x220,
+  /** i32: index into `LEAVE_REASONS`. */
+  leaveReason: 0x224,
+  trapValue: 0x228,
+  /** i64: operands and result of a slow access or a soft float operation. */
+  address: 0x230,
+  value: 0x238,
+  operandB: 0x240,
+  operandC: 0x248,
+  /** i32 each. */
+  fflags: 0x250,
+  frm: 0x254,
+  /** 1 when mstatus.FS is Off; 1 once generated code wrote floating-point state. */
+  floatOff: 0x258,
+  floatDirty: 0x25c,
+  /** u32: host offset reserved by LR, 0 for none; i64: what stood there, sign-extended. */
+  reservation: 0x260,
+  /** u32: host offset an AMO in its slow path resolved to. */
+  amoHost: 0x264,
+  reservedValue: 0x268,
+  /** i32: the privilege level, as mstatus.MPP encodes it. */
+  privilege: 0x270,
+  /** Records: an instruction run outside its page, two that end it, and one that enters the page of pc. */
+  scratchCode: 0x800,
+  dataTlbs: 0x1000,
+  fetchTlbs: 0x1000 + 5 * 0x8000,
+} as const;
+
+const CSR_BASE = 0x280;
+const CSR_NAMES = [
+  'mstatus',
+  'medeleg',
+  'mideleg',
+  'mie',
+  /** Bits that software wrote, and levels of the interrupt inputs; see `pendingInterrupts`. */
+  'mipSoftware',
+  'mipLines',
+  'mtvec',
+  'mcounteren',
+  'menvcfg',
+  'mcountinhibit',
+  'mscratch',
+  'mepc',
+  'mcause',
+  'mtval',
+  'stvec',
+  'scounteren',
+  'senvcfg',
+  'sscratch',
+  'sepc',
+  'scause',
+  'stval',
+  'satp',
+  'stimecmp',
+  'pmpcfg0',
+  'pmpcfg2',
+] as const;
+export type CsrName = (typeof CSR_NAMES)[number];
+
+/** CSR values: 8-byte slots of a hart's record. */
+export const CSR = Object.fromEntries(
+  CSR_NAMES.map((name, index) => [name, CSR_BASE + index * 8]),
+) as Readonly<Record<CsrName, number>>;
+/** pmpaddr0 to pmpaddr15, 8 bytes each. */
+export const CSR_PMPADDR = CSR_BASE + CSR_NAMES.length * 8;
+export const PMP_ENTRIES = 16;
+/** Offset in `HART.scratchCode` of the record that enters the page of pc. */
+export const ENTRY_RECORD = HART.scratchCode + 3 * RECORD_SIZE;
+
+/** Direct-mapped translation caches: 16-byte entries of an i64 tag and an i32 addend or code pointer. */
+export const TLB_ENTRIES = 1024;
+export const TLB_ENTRY_SIZE = 16;
+export const TLB_SIZE = TLB_ENTRIES * TLB_ENTRY_SIZE;
+/** In a data set the entries for writes stand behind those for reads. */
+export const DATA_SET_SIZE = 2 * TLB_SIZE;
+/** Sets by translation context; see `tlb.ts`. */
+export const DATA_SETS = 5;
+export const FETCH_SETS = 3;
+
+export const hartBase = (hart: number): number => HARTS_OFFSET + hart * HART_STRIDE;
+export const codePageBase = (page: number): number => CODE_POOL_OFFSET + page * CODE_PAGE_STRIDE;
