@@ -1,0 +1,65 @@
+import { VmError } from '../base/vm-error.ts';
+import type { Saved } from '../contracts/device.ts';
+
+/** Reads the fields of a device's saved state, each checked: the state may come from a file. */
+export class SavedReader {
+  readonly #saved: Saved;
+  readonly #device: string;
+
+  /** Throws `VmError('bad-file')` when the state has another version than `version`. */
+  constructor(saved: Saved, device: string, version: number) {
+    this.#saved = saved;
+    this.#device = device;
+    if (saved.version !== version) {
+      throw new VmError(
+        'bad-file',
+        `saved state of ${device} has version ${saved.version}, expected ${version}`,
+      );
+    }
+  }
+
+  number(field: string): number {
+    const value = this.#saved[field];
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw this.#wrong(field, 'a number');
+    return value;
+  }
+
+  boolean(field: string): boolean {
+    const value = this.#saved[field];
+    if (typeof value !== 'boolean') throw this.#wrong(field, 'true or false');
+    return value;
+  }
+
+  bigint(field: string): bigint {
+    const value = this.#saved[field];
+    if (typeof value !== 'bigint') throw this.#wrong(field, 'a 64-bit integer');
+    return value;
+  }
+
+  /** An array of exactly `length` numbers, or of any length up to `maximum`. */
+  numbers(field: string, length: number | { readonly maximum: number }): number[] {
+    const value = this.#saved[field];
+    const fits = (count: number): boolean =>
+      typeof length === 'number' ? count === length : count <= length.maximum;
+    if (!Array.isArray(value) || !fits(value.length) || !value.every((item) => typeof item === 'number')) {
+      throw this.#wrong(field, 'numbers, as many as the device has');
+    }
+    return value;
+  }
+
+  bigints(field: string, length: number): bigint[] {
+    const value = this.#saved[field];
+    if (
+      !Array.isArray(value) ||
+      value.length !== length ||
+      !value.every((item) => typeof item === 'bigint')
+    ) {
+      throw this.#wrong(field, `${length} 64-bit integers`);
+    }
+    return value;
+  }
+
+  #wrong(field: string, expected: string): VmError {
+    return new VmError('bad-file', `saved state of ${this.#device}: '${field}' is not ${expected}`);
+  }
+}

@@ -1,0 +1,63 @@
+import {
+  failed,
+  functions,
+  hartsOf,
+  ok,
+  SBI,
+  type SbiCall,
+  type SbiExtension,
+  type SbiPorts,
+  type SbiResult,
+} from './extension.ts';
+
+/** What a remote fence is for, as its `tlb-flush` exits tell it. */
+interface Fence {
+  readonly address: bigint | null;
+  readonly asid: number | null;
+}
+
+/**
+ * Drops all cached translations of the harts. More than asked for is always allowed (RISC-V privileged,
+ * "Supervisor Memory-Management Fence Instruction").
+ */
+export function flushRemote(ports: SbiPorts, harts: readonly number[], { address, asid }: Fence): void {
+  const { exits } = ports;
+  const exit = { kind: 'tlb-flush', fence: 'remote', address, asid } as const;
+  for (const hart of harts) {
+    exits.count(hart, 'tlb-flush');
+    if (exits.watches('tlb-flush', 'pre')) exits.report(hart, 'pre', exit, 0);
+    ports.harts[hart]!.flushTranslations();
+    if (exits.watches('tlb-flush', 'post')) exits.report(hart, 'post', exit, 0);
+  }
+}
+
+/** Harts see each other's stores to code at once, so an instruction fence has nothing left to do. */
+function fenceI({ ports, args }: SbiCall): SbiResult {
+  return hartsOf(ports, args[0]!, args[1]!) === undefined ? failed(SBI.invalidParameter) : ok();
+}
+
+/** Both sizes 0, and a size of all ones, mean the whole address space (SBI 2.0, "Remote Fence"). */
+function sfenceVma({ ports, args }: SbiCall, asid: number | null): SbiResult {
+  const [mask, base, start, size] = args;
+  const harts = hartsOf(ports, mask!, base!);
+  if (harts === undefined) return failed(SBI.invalidParameter);
+  const all = size === 0n || BigInt.asIntN(64, size!) === -1n;
+  if (!all && start! + size! > 1n << 64n) return failed(SBI.invalidAddress);
+  flushRemote(ports, harts, { address: all ? null : start!, asid });
+  return ok();
+}
+
+/** The RFENCE extension (SBI 2.0, chapter 8). The fences for guests of a hypervisor need the H extension. */
+export const rfenceExtension: SbiExtension = {
+  id: 0x5246_4e43n,
+  name: 'RFENCE',
+  functions: functions({
+    0: ['remote_fence_i', fenceI],
+    1: ['remote_sfence_vma', (call) => sfenceVma(call, null)],
+    2: ['remote_sfence_vma_asid', (call) => sfenceVma(call, Number(call.args[4]! & 0xffffn))],
+    3: ['remote_hfence_gvma_vmid', () => failed(SBI.notSupported)],
+    4: ['remote_hfence_gvma', () => failed(SBI.notSupported)],
+    5: ['remote_hfence_vvma_asid', () => failed(SBI.notSupported)],
+    6: ['remote_hfence_vvma', () => failed(SBI.notSupported)],
+  }),
+};
