@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest';
+import { busyGuest, FakeMachine, type GuestScript } from '../../test/support/fake-machine.ts';
+import type { ExitRecord } from '../protocol/exits.ts';
+import type { VmConfigInput } from '../protocol/messages.ts';
+import { exitStatus, type HeadlessPorts, runHeadless, runStatistics, traceLine } from './headless-run.ts';
+
+function machineOf(script: GuestScript, config: VmConfigInput = {}): FakeMachine {
+  return new FakeMachine({ console() {}, log() {}, nowNs: () => 0 }, script, config);
+}
+
+/** Ports of a user who types nothing and whose clock stands still, but for what is given. */
+function ports(given: Partial<HeadlessPorts> = {}): HeadlessPorts {
+  return {
+    takeInput: () => undefined,
+    interrupted: false,
+    inputEnded: true,
+    inputOrInterrupt: () => Promise.reject(new Error('waits for input')),
+    turn: () => Promise.resolve(),
+    stuck: () => {},
+    nowNs: () => 0,
+    ...given,
+  };
+}
+
+describe('a run without an editor', () => {
+  test('ends with the guest', async () => {
+    const machine = machineOf(() => ({ kind: 'end', end: { reason: 'fail', code: 9 } }));
+    const result = await runHeadless(machine, ports(), Infinity);
+    expect(result.end).toEqual({ kind: 'guest', end: { reason: 'fail', code: 9 } });
+  });
+
+  test.each([1, 999, 1000, 123_457])('ends after exactly %i steps of one hart', async (limit) => {
+    const machine = machineOf(busyGuest);
+    expect((await runHeadless(machine, ports(), limit)).end).toEqual({ kind: 'exhausted' });
+    expect(machine.instructions).toBe(BigInt(limit));
+  });
+
+  test('with several harts ends in the round in which the steps run out', async () => {
+    const allHarts: GuestScript = (machine, maxSteps) => {
+      machine.instructions += BigInt(maxSteps * 4);
+      return { kind: 'budget' };
+    };
+    const machine = machineOf(allHarts, { harts: 4 });
+    await runHeadless(machine, ports(), 10_001);
+    expect(machine.instructions).toBe(10_004n);
+  });
+
+  test('gives the guest what is typed, and waits for it when the guest does', async () => {
+    let waits = 0;
+    const typed = [Uint8Array.of(65)];
+    const guest: GuestScript = (machine) =>
+      machine.inputLog.length === 0
+        ? { kind: 'idle', untilStep: null }
+        : { kind: 'end', end: { reason: 'pass', code: 0 } };
+    const machine = machineOf(guest);
+    let ready = false;
+    await runHeadless(
+      machine,
+      ports({
+        inputEnded: false,
+        takeInput: () => (ready ? typed.pop() : undefined),
+        inputOrInterrupt: async () => {
+          waits++;
+          ready = true;
+        },
+      }),
+      Infinity,
+    );
+    expect(waits).toBe(1);
+    expect(machine.inputLog).toMatchObject([{ kind: 'console', step: 0n, data: Uint8Array.of(65) }]);
+  });
+
+  test('a guest that waits for ever is told of; with a limit the run ends', async () => {
+    const idle: GuestScript = () => ({ kind: 'idle', untilStep: null });
+    let told = 0;
+    const stuck = ports({ stuck: () => void told++ });
+    await expect(runHeadless(machineOf(idle), stuck, Infinity)).rejects.toThrow('waits for input');
+    expect(told).toBe(1);
+    expect((await runHeadless(machineOf(idle), stuck, 1000)).end).toEqual({ kind: 'exhausted' });
+    expect(told).toBe(1);
+  });
+
+  test('hands on trace records in short slices, in order and once', async () => {
+    const slices: number[] = [];
+    const guest: GuestScript = (machine, maxSteps) => {
+      slices.push(maxSteps);
+      const sequence = machine.records.length + 1;
+      machine.records.push({
+        sequence,
+        hart: 0,
+        pc: 0n,
+        step: 0n,
+        stage: 'pre',
+        handlerNs: 0,
+        exit: { kind: 'wfi', until: null },
+      });
+      machine.instructions += BigInt(maxSteps);
+      return { kind: 'budget' };
+    };
+    const seen: number[] = [];
+    const trace = (records: readonly ExitRecord[]) => seen.push(...records.map(({ sequence }) => sequence));
+    await runHeadless(machineOf(guest), ports({ trace }), 50_000);
+    expect(Math.max(...slices)).toBe(4000);
+    expect(seen).toEqual(slices.map((_, index) => index + 1));
+  });
+});
+
+test.each([
+  [{ kind: 'guest', end: { reason: 'pass', code: 0 } }, 0],
+  [{ kind: 'guest', end: { reason: 'shutdown', code: 0 } }, 0],
+  [{ kind: 'guest', end: { reason: 'fail', code: 1 } }, 1],
+  [{ kind: 'guest', end: { reason: 'fail', code: 123 } }, 123],
+  [{ kind: 'guest', end: { reason: 'fail', code: 124 } }, 1],
+  [{ kind: 'guest', end: { reason: 'fail', code: 0 } }, 1],
+  [{ kind: 'guest', end: { reason: 'crash', code: 0 } }, 1],
+  [{ kind: 'exhausted' }, 124],
+  [{ kind: 'interrupted' }, 0],
+] as const)('exit status of %j', (end, status) => {
+  expect(exitStatus(end)).toBe(status);
+});
+
+test('figures name every kind of exit', () => {
+  const machine = machineOf(busyGuest);
+  machine.instructions = 3_000_000n;
+  const statistics = runStatistics(machine, { end: { kind: 'exhausted' }, seconds: 0.5 });
+  expect(statistics).toMatchObject({
+    instructions: 3_000_000,
+    seconds: 0.5,
+    mips: 6,
+    exits: { mmio: 0, sbi: 0, 'page-fault': 0, debug: 0 },
+    end: { reason: 'exhausted', code: 124 },
+  });
+});
+
+test('a line of a trace has 64-bit quantities as text', () => {
+  const record: ExitRecord = {
+    sequence: 1,
+    hart: 0,
+    pc: 0xffff_ffff_8000_0000n,
+    step: 7n,
+    stage: 'post',
+    handlerNs: 12,
+    exit: { kind: 'wfi', until: 16n },
+  };
+  expect(traceLine(record)).toBe(
+    '{"sequence":1,"hart":0,"pc":"0xffffffff80000000","step":"0x7","stage":"post","handlerNs":12,"exit":{"kind":"wfi","until":"0x10"}}',
+  );
+});

@@ -1,0 +1,3 @@
+export { describe } from './errors.ts';
+export { type ControlOptions, ControlServer } from './server.ts';
+export { VmLoop } from './vm-loop.ts';

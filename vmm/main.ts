@@ -1,0 +1,176 @@
+#!/usr/bin/env node
+/** The command line: `hartscope run`, `serve`, `dap`, `inspect`. One function a command; each returns the exit status. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { VmError } from './base/vm-error.ts';
+import { helpText, nearest, parseArguments, usageError } from './control/cli/arguments.ts';
+import { COMMANDS, type CommandName, DAP, INSPECT, overview, SERVE } from './control/cli/commands.ts';
+import { inspectFile } from './control/cli/inspect.ts';
+import { parseRunOptions } from './control/cli/run-options.ts';
+import {
+  exitStatus,
+  type HeadlessPorts,
+  type HeadlessResult,
+  runHeadless,
+  runStatistics,
+  traceLine,
+} from './control/headless-run.ts';
+import { ControlServer, describe } from './control/index.ts';
+import { isElf, parseElf } from './formats/elf.ts';
+import { nowNs } from './host/clock.ts';
+import { loadImages, readImage } from './host/images.ts';
+import { childStatus, lifetimeOver } from './host/lifetime.ts';
+import { missingFeature } from './host/probe.ts';
+import { Terminal } from './host/terminal.ts';
+import { vmThreads } from './host/threads.ts';
+import { type LineFile, openTraceFile } from './host/trace-file.ts';
+import { packageVersion } from './host/version.ts';
+import { listen, privateSocket } from './host/websocket-server.ts';
+import { decodeFdt } from './machine/fdt.ts';
+import { createMachine } from './machine/index.ts';
+import { formatAddress, parseAddress } from './protocol/address.ts';
+import type { ExitRecord } from './protocol/exits.ts';
+
+/** Bundles stand beside this one. */
+declare const __dirname: string;
+
+/** Exit statuses of the command line itself: a wrong call or file (as for most tools), and our own bug (EX_SOFTWARE of sysexits.h). */
+const STATUS = { ok: 0, usage: 2, internal: 70 } as const;
+
+async function run(args: readonly string[]): Promise<number> {
+  const { config, maxInstructions, stats, trace } = parseRunOptions(args);
+  const images = loadImages(config);
+  const traceFile = trace === undefined ? undefined : openTraceFile(trace);
+  let terminal: Terminal | undefined;
+  const machine = createMachine({
+    config,
+    images,
+    ports: { console: (data) => terminal?.write(data), nowNs, log: () => {} },
+  });
+  terminal = new Terminal();
+  let result: HeadlessResult;
+  try {
+    result = await runHeadless(machine, headlessPorts(terminal, traceFile), maxInstructions);
+  } finally {
+    await terminal.close();
+    traceFile?.close();
+  }
+  if (stats) process.stderr.write(JSON.stringify(runStatistics(machine, result)) + '\n');
+  return terminal.interruptStatus ?? exitStatus(result.end);
+}
+
+function headlessPorts(terminal: Terminal, traceFile: LineFile | undefined): HeadlessPorts {
+  const takeTrace = (file: LineFile) => (records: readonly ExitRecord[], dropped: number) => {
+    if (dropped > 0) process.stderr.write(`hartscope: ${dropped} trace records were lost\n`);
+    for (const record of records) file.line(traceLine(record));
+  };
+  return {
+    takeInput: () => terminal.takeInput(),
+    get interrupted() {
+      return terminal.interrupted;
+    },
+    get inputEnded() {
+      return terminal.inputEnded;
+    },
+    inputOrInterrupt: () => terminal.inputOrInterrupt(),
+    turn: () => terminal.turn(),
+    stuck: () =>
+      process.stderr.write(
+        'hartscope: the guest waits for an interrupt that nothing will raise: no timer is set and the input is at its end; end it with Ctrl-C or --max-instructions\n',
+      ),
+    ...(traceFile && { trace: takeTrace(traceFile) }),
+    nowNs,
+  };
+}
+
+async function serve(args: readonly string[]): Promise<number> {
+  const { values, switches } = parseArguments(SERVE, args);
+  const version = packageVersion(__dirname);
+  const { pid } = process;
+  const server = new ControlServer({ startThread: vmThreads(join(__dirname, 'worker.cjs')), version, pid });
+  const wanted = values.get('listen');
+  const over = lifetimeOver(switches.has('stay'));
+  const listening = await listen(wanted === undefined ? privateSocket(pid) : parseAddress(wanted), (socket) =>
+    server.accept(socket),
+  );
+  // Whatever ends the process, socket and token do not stay behind.
+  process.once('exit', listening.close);
+  const address = formatAddress(listening.address);
+  process.stdout.on('error', () => {});
+  process.stdout.write(JSON.stringify({ address, tokenFile: listening.tokenFile, pid, version }) + '\n');
+  await over;
+  await server.close();
+  listening.close();
+  return STATUS.ok;
+}
+
+function dap(args: readonly string[]): Promise<number> {
+  const { values } = parseArguments(DAP, args);
+  const port = values.get('port');
+  if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= 0xffff)) {
+    throw usageError(DAP, `--port takes a number up to 65535, not '${port}'`);
+  }
+  const bundle = join(__dirname, 'debug-adapter.cjs');
+  if (!existsSync(bundle)) {
+    throw new VmError('io', `the debug adapter is missing: ${bundle}; run 'npm run build'`);
+  }
+  const options = port === undefined ? [] : ['--port', port];
+  return childStatus(spawn(process.execPath, [bundle, ...options], { stdio: 'inherit' }));
+}
+
+async function inspect(args: readonly string[]): Promise<number> {
+  const { operands } = parseArguments(INSPECT, args);
+  const [path] = operands;
+  process.stdout.on('error', () => {});
+  process.stdout.write(inspectFile(path!, readImage('file', path!), { isElf, parseElf, decodeFdt }));
+  return STATUS.ok;
+}
+
+const RUNNERS: Readonly<Record<CommandName, (args: readonly string[]) => Promise<number>>> = {
+  run,
+  serve,
+  dap,
+  inspect,
+};
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  const version = packageVersion(__dirname);
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(overview(version));
+    return name === undefined ? STATUS.usage : STATUS.ok;
+  }
+  if (name === '--version' || rest[0] === '--version') {
+    process.stdout.write(version + '\n');
+    return STATUS.ok;
+  }
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (command === undefined) {
+    const near = nearest(name, Object.keys(RUNNERS));
+    const hint = near === undefined ? '' : `; did you mean '${near}'?`;
+    throw new VmError('bad-config', `there is no command '${name}'${hint} (see 'hartscope --help')`);
+  }
+  if (rest.includes('--help') || rest[0] === '-h') {
+    process.stdout.write(helpText(command));
+    return STATUS.ok;
+  }
+  const missing = missingFeature();
+  if (missing !== undefined) throw new VmError('io', missing);
+  return RUNNERS[command.name](rest);
+}
+
+function fail(error: unknown): never {
+  if (error instanceof VmError) {
+    console.error(`hartscope: ${error.message}`);
+    process.exit(STATUS.usage);
+  }
+  const stack = process.env['HARTSCOPE_STACK'] ? `\n${error instanceof Error ? error.stack : ''}` : '';
+  console.error(
+    `hartscope: an error in Hartscope itself: ${describe(error)} (HARTSCOPE_STACK=1 shows where; please report it)${stack}`,
+  );
+  process.exit(STATUS.internal);
+}
+
+process.on('uncaughtException', fail);
+main(process.argv.slice(2)).then((status) => process.exit(status), fail);
