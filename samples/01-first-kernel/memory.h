@@ -9,7 +9,7 @@
  *   0x8020_0000  kernel     text | rodata (user program's image) | data, bss, boot stack
  *   0x8040_0000  pages      2 MiB that the page allocator hands out
  *
- * Virtual, once paging is on. All but the last three lines are where they were ("identity-mapped"):
+ * Virtual, once paging is on. Devices, kernel and pages stay where they are ("identity-mapped"):
  *
  *   0x0c00_0000  PLIC       rw-   three pages of 4 KiB
  *   0x1000_0000  UART       rw-   one page

@@ -5,9 +5,6 @@ import type { CustomResults } from '../../debug-adapter/contract/requests.ts';
 import { DapClient } from './dap-client.ts';
 import { bold, dim, heading, table, underCursor } from './terminal.ts';
 
-/** The address the first kernel touches although nothing is mapped there (`DEMAND_BASE` + 0x1230 in its main.c). */
-const UNMAPPED = '$a5';
-
 /**
  * Tells in the terminal what F5 shows in the editor, through the same debug adapter: a breakpoint, a step, the stack
  * through a trap, a page walk before and after, a stop at a device access, and the trace. Every value printed is asked of
@@ -27,6 +24,8 @@ class Story {
   readonly #sample: string;
   readonly #main: string;
   #console = '';
+  /** Asked for once: each event is given to one who waits. */
+  #terminated: Promise<unknown> = Promise.resolve();
 
   constructor(client: DapClient, sample: string) {
     this.#client = client;
@@ -48,12 +47,14 @@ class Story {
     client.on<{ data: string }>('hartscope/console', ({ data }) => {
       this.#console += Buffer.from(data, 'base64').toString('utf8');
     });
+    this.#terminated = client.event('terminated');
     await client.request('initialize', { adapterID: 'hartscope', clientID: 'headless', hartscope: true });
     const launched = client.request('launch', { kernel: join(this.#sample, 'kernel.elf') });
+    // A launch that fails rejects here instead of leaving us waiting.
     await Promise.race([client.event('initialized'), launched]);
     await client.request('setBreakpoints', {
       source: { path: this.#main },
-      breakpoints: [{ line: this.#lineOf('*word = 42') }],
+      breakpoints: [{ line: this.#lineOf('*word = ') }],
     });
     await client.request('setFunctionBreakpoints', { breakpoints: [{ name: 'vm_map_fresh_page' }] });
     await Promise.all([client.request('configurationDone'), launched]);
@@ -84,12 +85,12 @@ class Story {
       await this.#resume('stepIn', { granularity: 'instruction' });
       await this.#stopped('step');
     }
-    throw new Error(`no store within 16 instructions of ${UNMAPPED}`);
+    throw new Error('no store within 16 instructions of the breakpoint');
   }
 
   async #stopInTheHandler(address: string): Promise<void> {
     await this.#resume('continue');
-    const stop = await this.#stopped('breakpoint');
+    const stop = await this.#stopped('function breakpoint');
     heading(`The page fault at ${address}: the stack goes through the trap`);
     await this.#showStack(stop);
     const frame = (await this.#frames())[0]!;
@@ -103,10 +104,14 @@ class Story {
 
   async #stopAtTheUart(address: string): Promise<void> {
     await this.#client.request('setFunctionBreakpoints', { breakpoints: [] });
-    await this.#client.request('setExceptionBreakpoints', {
-      filters: [],
-      filterOptions: [{ filterId: 'mmio', condition: `device == "uart0" && write && value == 'h'` }],
-    });
+    const { breakpoints } = await this.#client.request<{ breakpoints: Dap.Breakpoint[] }>(
+      'setExceptionBreakpoints',
+      {
+        filters: [],
+        filterOptions: [{ filterId: 'mmio', condition: `device == "uart0" && write && value == 0x68` }],
+      },
+    );
+    if (!breakpoints[0]?.verified) throw new Error(`the exit breakpoint: ${breakpoints[0]?.message}`);
     await this.#resume('continue');
     const stop = await this.#stopped('exception');
     const info = await this.#client.request<Dap.ExceptionInfoResponse['body']>('exceptionInfo', {
@@ -143,7 +148,7 @@ class Story {
     );
     await this.#resume('continue');
     const exited = await this.#client.event<Dap.ExitedEvent['body']>('exited');
-    await this.#client.event('terminated');
+    await this.#terminated;
     heading('To the end');
     this.#showConsole();
     console.log(`  The guest powered off with status ${exited.exitCode}.\n`);
@@ -162,7 +167,7 @@ class Story {
   async #stopped(reason: string): Promise<Dap.StoppedEvent['body'] & { threadId: number }> {
     const stop = await Promise.race([
       this.#client.event<Dap.StoppedEvent['body']>('stopped'),
-      this.#client.event('terminated').then(() => {
+      this.#terminated.then(() => {
         throw new Error('the guest ended before it stopped');
       }),
     ]);

@@ -117,7 +117,7 @@ describe('tidy', () => {
   test('format and lint', () => {
     const { status, stderr } = spawnSync(
       process.execPath,
-      ['node_modules/@biomejs/biome/bin/biome', 'ci', '.'],
+      ['node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.'],
       { cwd: root, encoding: 'utf8' },
     );
     expect(status, stderr).toBe(0);

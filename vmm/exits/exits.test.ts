@@ -37,7 +37,15 @@ const SAMPLES: { readonly [K in ExitKind]: readonly Extract<VmExit, { kind: K }>
   csr: [{ kind: 'csr', csr: 'satp', number: 0x180, write: true, old: 1n, value: 0x8000_0000_0000_0001n }],
   trap: [
     { kind: 'trap', cause: 13, interrupt: false, name: 'load page fault', tval: 0x4000n, from: 'U', to: 'S' },
-    { kind: 'trap', cause: 7, interrupt: true, name: 'machine timer interrupt', tval: 0n, from: 'S', to: 'M' },
+    {
+      kind: 'trap',
+      cause: 7,
+      interrupt: true,
+      name: 'machine timer interrupt',
+      tval: 0n,
+      from: 'S',
+      to: 'M',
+    },
   ],
   irq: [{ kind: 'irq', line: 10, device: 'uart0', event: 'claimed' }],
   'page-fault': [{ kind: 'page-fault', address: 0x4_0000_0000n, reason: 'outside-ram', write: true }],
@@ -87,7 +95,13 @@ describe('trace ring', () => {
   test.each(EXIT_KINDS)('%s survives encoding', (kind) => {
     const ring = new TraceRing(new Names(), 4);
     for (const exit of SAMPLES[kind]) {
-      const context = { hart: 15, pc: 0xffff_ffff_ffff_fff0n, step: 2n ** 60n, stage: 'post', handlerNs: 812 } as const;
+      const context = {
+        hart: 15,
+        pc: 0xffff_ffff_ffff_fff0n,
+        step: 2n ** 60n,
+        stage: 'post',
+        handlerNs: 812,
+      } as const;
       const sequence = ring.append(exit, context);
       expect(ring.get(sequence)).toEqual({ sequence, ...context, exit });
     }
@@ -115,7 +129,11 @@ describe('trace ring', () => {
     expect(records.map(({ sequence }) => sequence)).toEqual([13, 14, 15, 16, 17, 18, 19, 20]);
     expect(dropped).toBe(12);
     expect(next).toBe(20);
-    expect(exits.trace(15, 2, {})).toMatchObject({ records: [{ sequence: 16 }, { sequence: 17 }], dropped: 0, next: 17 });
+    expect(exits.trace(15, 2, {})).toMatchObject({
+      records: [{ sequence: 16 }, { sequence: 17 }],
+      dropped: 0,
+      next: 17,
+    });
     expect(exits.trace(20, 5, {})).toEqual({ records: [], dropped: 0, next: 20 });
   });
 
@@ -131,7 +149,9 @@ describe('trace ring', () => {
     expect(records.map(({ exit }) => exit.kind === 'mmio' && exit.value)).toEqual([3n, 4n]);
     expect(exits.trace(next, 100, { condition: 'value >= 3' }).records).toHaveLength(1);
     expect(exits.trace(0, 100, { condition: 'device == "uart0"' }).records).toHaveLength(12);
-    expect(() => exits.trace(0, 100, { kinds: ['irq'], condition: 'value == 1' })).toThrow(/no field 'value'/);
+    expect(() => exits.trace(0, 100, { kinds: ['irq'], condition: 'value == 1' })).toThrow(
+      /no field 'value'/,
+    );
   });
 });
 
@@ -153,7 +173,9 @@ describe('counting and watching', () => {
     const { exits } = makeExits();
     const watched = () =>
       EXIT_KINDS.flatMap((kind) =>
-        (['pre', 'post'] as const).filter((stage) => exits.watches(kind, stage)).map((stage) => `${kind} ${stage}`),
+        (['pre', 'post'] as const)
+          .filter((stage) => exits.watches(kind, stage))
+          .map((stage) => `${kind} ${stage}`),
       );
     expect(watched()).toEqual([]);
     exits.setTraced(TRACED_BY_DEFAULT);

@@ -1,25 +1,25 @@
-# Runs random instruction sequences in M-mode and leaves what each did in memory. The test lays out records (see
+# Runs random instruction sequences and leaves what each did in memory. The test lays out records (see
 # test/fuzz/sequence-records.ts, which must agree with the offsets here), the same on every machine that runs them:
 #
-#   x      where x0 would be: fcsr; then x1 to x31     } before the sequence: what it starts with;
-#   f      f0 to f31                                    } after it: what it left
-#   buffer memory for its loads and stores
-#   code   address of its first instruction; it ends with an ecall
-#   fs     mstatus.FS it runs with, in place
-#   traps  how many it took, then cause, pc - code and tval of the first ones
+#   x        where x0 would be: fcsr; then x1 to x31     } before the sequence: what it starts with;
+#   f        f0 to f31                                    } after it: what it left
+#   code     address of its first instruction; it ends with an ecall
+#   status   mstatus.FS and, as MPP, the privilege it runs with, in place
+#   sscratch, satp  what it starts with
+#   traps    how many it took, then cause, pc - code and tval of the first ones
 #
-# A trap skips the instruction that caused it.
+# Traps come here, to M-mode. A trap skips the instruction that caused it.
 
 #define RECORD_X 0
 #define RECORD_F 256
-#define RECORD_BUFFER 512
-#define RECORD_CODE 1024
-#define RECORD_FS 1032
-#define RECORD_SSCRATCH 1040
-#define RECORD_TRAPS 1048
-#define RECORD_TRAP_LIST 1056
-#define RECORD_TRAPS_MAX 20
-#define RECORD_SIZE 1536
+#define RECORD_CODE 512
+#define RECORD_STATUS 520
+#define RECORD_SSCRATCH 528
+#define RECORD_SATP 536
+#define RECORD_TRAPS 544
+#define RECORD_TRAP_LIST 552
+#define RECORD_TRAPS_MAX 19
+#define RECORD_SIZE 1024
 
 #define RECORD_COUNT 0x82000000   /* how many records; the first follows at + 0x1000 */
 #define FIRST_RECORD 0x82001000
@@ -29,7 +29,9 @@
 
 #define MSTATUS_MPP 0x1800
 #define MSTATUS_FS 0x6000
-#define CAUSE_MACHINE_ECALL 11
+#define MSTATUS_MPRV 0x20000
+#define CAUSE_FIRST_ECALL 8       /* 8 to 11, by privilege */
+#define PMP_ALL 0x1f              /* NAPOT, readable, writable, executable */
 
 .macro each_x do                 # all but x31, which is their base
     .irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30
@@ -61,6 +63,10 @@ _start:
     bnez x5, park
     la x5, trap
     csrw mtvec, x5
+    li x5, -1                    # physical memory is open to S and U
+    csrw pmpaddr0, x5
+    li x5, PMP_ALL
+    csrw pmpcfg0, x5
     li x31, FIRST_RECORD
 
 start_record:
@@ -73,11 +79,12 @@ start_record:
     ld x5, RECORD_X(x31)
     csrw fcsr, x5
     each_f load_f
-    li x5, MSTATUS_FS
+    ld x5, RECORD_SATP(x31)
+    csrw satp, x5
+    sfence.vma
+    li x5, MSTATUS_FS | MSTATUS_MPP
     csrc mstatus, x5
-    ld x5, RECORD_FS(x31)
-    csrs mstatus, x5
-    li x5, MSTATUS_MPP           # mret stays in M-mode
+    ld x5, RECORD_STATUS(x31)
     csrs mstatus, x5
     la x5, never_reserved
     sc.w x6, x5, (x5)            # fails, and drops the reservation that the last sequence may have left
@@ -95,8 +102,9 @@ trap:
     csrr x5, mscratch
     sd x5, RECORD_X + 8 * 31(x31)
     csrr x5, mcause
-    addi x5, x5, -CAUSE_MACHINE_ECALL
-    beqz x5, end_record
+    addi x5, x5, -CAUSE_FIRST_ECALL
+    sltiu x5, x5, 4
+    bnez x5, end_record
 
     ld x5, RECORD_TRAPS(x31)
     addi x6, x5, 1
@@ -117,15 +125,16 @@ trap:
     sd x5, RECORD_TRAP_LIST + 16(x6)
 1:
     csrr x5, mepc                # skip it: 4 bytes when the low bits are 11, else 2
+    li x7, MSTATUS_MPRV          # its address is one of the interrupted privilege
+    csrs mstatus, x7
     lhu x6, 0(x5)
+    csrc mstatus, x7
     not x6, x6
     andi x6, x6, 3
     addi x5, x5, 2
     bnez x6, 2f
     addi x5, x5, 2
 2:  csrw mepc, x5
-    li x5, MSTATUS_MPP
-    csrs mstatus, x5
     csrw mscratch, x31
     load_x 5
     load_x 6

@@ -1,0 +1,116 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { COMPRESSED, INSTRUCTIONS } from '../../vmm/isa/table.ts';
+import { compileGuest, ramOf, runQemu, temporaryFolder } from '../support/qemu.ts';
+import { SEED } from '../support/random.ts';
+import { describeWith } from '../support/tools.ts';
+import { runBareMetal } from './bare-machine.ts';
+import { asSpecified } from './qemu-deviations.ts';
+import { NOT_GENERATED } from './random-instructions.ts';
+import { generateSequence, type Sequence } from './random-programs.ts';
+import {
+  codeAddress,
+  decodeOutcomes,
+  describeDifference,
+  type Environment,
+  encodeSequences,
+  type Image,
+  type Images,
+} from './sequence-records.ts';
+
+/** In all, and in one image: a machine that hangs should not take all the others with it. */
+const SEQUENCES = Number(process.env['SEQUENCES'] ?? 10_000);
+const BATCH = 1000;
+
+/** Batches take turns. */
+const ENVIRONMENTS: readonly Environment[] = [
+  { privilege: 3, levels: 0, writableCode: true },
+  { privilege: 1, levels: 3, writableCode: true },
+  { privilege: 0, levels: 4, writableCode: false },
+  { privilege: 1, levels: 5, writableCode: false },
+  { privilege: 0, levels: 3, writableCode: true },
+];
+
+/** Extensions that this CPU has and the table has not are off, so that their encodings are illegal on both. */
+const CPU = 'rv64,zba=true,zbb=true,zbs=true,zbc=false,h=false,svinval=false';
+
+const GUEST = readFileSync(fileURLToPath(new URL('../support/guests/sequences.S', import.meta.url)));
+
+/** Runs the batch on QEMU; returns what is in the images' place afterwards. */
+async function runOnQemu(folder: string, kernel: string, images: Images): Promise<Images> {
+  const ramFile = join(folder, 'ram');
+  const loaders = Object.entries(images).flatMap(([name, { address, data }]: [string, Image]) => {
+    writeFileSync(join(folder, name), data);
+    return ['-device', `loader,file=${join(folder, name)},addr=${address},force-raw=on`];
+  });
+  // With one hart QEMU makes AMOs of a load and a store, and reports their faults as the load's.
+  await runQemu({ kernel, cpu: CPU, harts: 2, ramFile, arguments: loaders });
+  const after = ({ address, data }: Image): Image => ({
+    address,
+    data: ramOf(ramFile, address, data.length),
+  });
+  return {
+    code: after(images.code),
+    buffers: after(images.buffers),
+    tables: after(images.tables),
+    records: after(images.records),
+  };
+}
+
+/** What a person needs to see to find out why a sequence did something else. */
+function report(
+  sequence: Sequence,
+  index: number,
+  environment: Environment,
+  differences: readonly string[],
+): string {
+  const { fcsr, fs } = sequence.start;
+  const code = sequence.listing.map(
+    ({ offset, raw, name }) => `  +${offset} ${(raw >>> 0).toString(16).padStart(8)} ${name}`,
+  );
+  const where = `privilege ${environment.privilege}, ${environment.levels} levels of page tables`;
+  const heading = `SEED=${SEED}, sequence ${index}, ${where}, fcsr 0x${fcsr.toString(16)}, FS ${fs}:`;
+  return [heading, ...differences.slice(0, 12), 'Code:', ...code].join('\n');
+}
+
+describeWith(['qemu-system-riscv64', 'riscv64-unknown-elf-gcc'], 'random instruction sequences', () => {
+  test(`${SEQUENCES} of them leave on our harts what they leave on QEMU's`, async () => {
+    const folder = temporaryFolder();
+    const kernel = compileGuest({ folder, sources: { 'sequences.S': GUEST }, start: false });
+    const failures: string[] = [];
+    const generated = new Map<string, number>();
+
+    for (let first = 0; first < SEQUENCES && failures.length < 3; first += BATCH) {
+      const environment = ENVIRONMENTS[(first / BATCH) % ENVIRONMENTS.length]!;
+      const sequences = Array.from({ length: Math.min(BATCH, SEQUENCES - first) }, (_, slot) =>
+        generateSequence(SEED, first + slot, environment, slot),
+      );
+      const images = encodeSequences(environment, sequences);
+      const reference = await runOnQemu(folder, kernel, images);
+      const ours = runBareMetal(readFileSync(kernel), images);
+
+      const references = decodeOutcomes(environment, reference);
+      decodeOutcomes(environment, ours).forEach((outcome, slot) => {
+        const sequence = sequences[slot]!;
+        const names = new Map(sequence.listing.map(({ offset, name }) => [offset, name]));
+        for (const name of names.values()) generated.set(name, (generated.get(name) ?? 0) + 1);
+        const specified = asSpecified(references[slot]!, codeAddress(environment, slot), (offset) =>
+          names.get(offset),
+        );
+        const differences = describeDifference(outcome, specified);
+        if (differences.length > 0) failures.push(report(sequence, first + slot, environment, differences));
+      });
+      // Accessed and dirty bits are set where the sequences went, and nowhere else.
+      const sameTables = Buffer.compare(ours.tables.data, reference.tables.data) === 0;
+      if (!sameTables) failures.push(`SEED=${SEED}, batch from ${first}: the page tables differ`);
+    }
+    expect(failures.slice(0, 3).join('\n\n')).toBe('');
+    if (SEQUENCES < 1000) return;
+    // An entry of the table that no sequence contains is not tested, whatever the comparison says.
+    const names = [...INSTRUCTIONS, ...COMPRESSED].map(({ name }) => name);
+    const absent = names.filter((name) => !(name in NOT_GENERATED) && (generated.get(name) ?? 0) < 5);
+    expect(absent).toEqual([]);
+  });
+});
