@@ -1,7 +1,6 @@
 /**
  * ARCHITECTURE.md's table "Folders and the direction of imports", for the test that enforces it. A file belongs to
- * the row with the longest matching path; it may import its own row, the rows named, and npm packages and Node's
- * modules as `packages` and `node` allow.
+ * the row with the longest matching path; it may import its own row and the rows named.
  */
 export interface Layer {
   readonly path: string;
@@ -52,7 +51,7 @@ export const LAYERS: readonly Layer[] = [
   { path: 'test/', may: ['vmm', 'debug-adapter', 'extension', 'samples'] },
 ];
 
-/** Calls that end a run's repeatability, and where they may stand. STYLE.md's rule: nondeterminism enters through ports. */
+/** What would end a run's repeatability or hide a failure, and where it may stand all the same. */
 export const BANNED: readonly { readonly pattern: RegExp; readonly allowed: RegExp; readonly why: string }[] =
   [
     {
@@ -62,12 +61,13 @@ export const BANNED: readonly { readonly pattern: RegExp; readonly allowed: RegE
     },
     {
       pattern: /\bprocess\.exit\(/,
-      allowed: /^(.*main\.ts$|test\/|samples\/|.*\.test\.ts$)/,
+      // extension/runtime.ts holds the text of a program that a child process runs.
+      allowed: /^(.*main\.ts$|test\/|samples\/|.*\.test\.ts$|extension\/runtime\.ts$)/,
       why: 'only a main.ts ends the process',
     },
     {
-      pattern: /@ts-(ignore|nocheck|expect-error)|\bas any\b|: any\b/,
-      allowed: /^$/,
+      pattern: /@ts-(ignore|nocheck|expect-error)|\bas any\b|: any\b(?! [?&])/,
+      allowed: /^test\/tidy\//,
       why: 'types are not switched off',
     },
   ];

@@ -1,5 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -7,19 +7,26 @@ import { BANNED, LAYERS, type Layer } from './layers.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Files git tracks or would track, so that a file is judged before it is committed. */
-const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-  cwd: root,
-  encoding: 'utf8',
-})
-  .split('\n')
-  .filter((path) => path !== '');
+/** Folders that hold what was installed, built or downloaded, not the project's files. */
+const FOREIGN = new Set(['node_modules', 'dist', '.git', '.cache', 'artifacts', 'build', 'coverage']);
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return FOREIGN.has(entry.name) ? [] : filesBelow(path);
+    return [path];
+  });
+}
+
+const files = filesBelow('');
 const sources = files.filter((path) => /\.(ts|mts)$/.test(path) && !path.endsWith('.d.ts'));
 const text = new Map(sources.map((path) => [path, readFileSync(join(root, path), 'utf8')]));
+/** The same without lines that are comments only: words there are prose. */
+const code = new Map([...text].map(([path, body]) => [path, body.replace(/^\s*(\/\/|\/\*|\*).*$/gm, '')]));
 
 /** Relative imports of a file as repository paths; the project writes them all as `from './x.ts'` or `import('./x.ts')`. */
 function importsOf(path: string): string[] {
-  const found = [...text.get(path)!.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)];
+  const found = [...code.get(path)!.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)];
   return found.map(([, target]) => normalize(join(dirname(path), target!)));
 }
 
@@ -83,7 +90,7 @@ describe('tidy', () => {
     const hits = sources
       .filter((path) => !allowed.test(path) && path !== 'test/tidy/layers.ts')
       .flatMap((path) =>
-        text
+        code
           .get(path)!
           .split('\n')
           .flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : [])),
