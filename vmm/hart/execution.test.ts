@@ -406,7 +406,7 @@ describe('large memories', () => {
     hart.run(4);
     expect(hart.getX(12)).toBe(0x1122_3344_5566_7788n);
     expect(hart.getX(13)).toBe(0x4455_6677_8866_7788n);
-    expect(machine.read64(end - 16)).toBe(0x5577_99aa_ddcc_ef10n);
+    expect(machine.read64(end - 16)).toBe(0x5577_99bb_ddcc_ef10n);
     hart.run(1);
     expect(hart.readCsr(0x342)).toBe(5n);
     expect(hart.readCsr(0x343)).toBe(BigInt(end));

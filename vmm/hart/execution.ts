@@ -9,7 +9,8 @@ import type { DataAccess } from './data-access.ts';
 import type { InstructionFetch } from './instruction-fetch.ts';
 import type { Interpreter } from './interpreter.ts';
 import { CSR, ENTRY_RECORD, HART, RECORD } from './layout.ts';
-import { joinHalves, MSTATUS } from './state.ts';
+import { fenceOperands, mayFence, mayReturn, mayWait } from './privileged.ts';
+import { joinHalves } from './state.ts';
 import {
   CAUSE,
   enterTrap,
@@ -31,6 +32,7 @@ type Outcome = HartReturn | 'scratch' | null;
 
 /** Breakpoints by address; shared by the harts of a machine. */
 export interface Breakpoints {
+  readonly isEmpty: boolean;
   has(pc: bigint): boolean;
 }
 
@@ -222,6 +224,7 @@ export class HartExecution {
   }
 
   #stopsHere(): boolean {
+    if (this.#breakpoints.isEmpty) return false;
     const pc = this.#core.state.big(HART.pc);
     if (!this.#breakpoints.has(pc)) return false;
     if (pc !== this.#skippedBreakpoint) return true;
@@ -349,9 +352,7 @@ export class HartExecution {
 
   #return(from: typeof PRIVILEGE.M | typeof PRIVILEGE.S): Outcome {
     const core = this.#core;
-    const { privilege, mstatus } = core.state;
-    const forbidden = from === PRIVILEGE.S && privilege === PRIVILEGE.S && (mstatus & MSTATUS.TSR) !== 0;
-    if (privilege < from || forbidden) return this.#illegal();
+    if (!mayReturn(core, from)) return this.#illegal();
     if (from === PRIVILEGE.M) returnFromMachine(core);
     else returnFromSupervisor(core);
     core.countStep();
@@ -360,11 +361,7 @@ export class HartExecution {
 
   #wfi(): Outcome {
     const core = this.#core;
-    const { privilege, mstatus } = core.state;
-    // U-mode may only wait when the implementation bounds the wait, which this one does not.
-    const forbidden =
-      privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (mstatus & MSTATUS.TW) !== 0);
-    if (forbidden) return this.#illegal();
+    if (!mayWait(core)) return this.#illegal();
     const until = core.usesStimecmp ? core.state.big(CSR.stimecmp) : null;
     const describe = (): VmExit => ({ kind: 'wfi', until });
     if (core.beginExit('wfi', describe)) return 'exit-stop';
@@ -377,14 +374,8 @@ export class HartExecution {
 
   #fence(raw: number): Outcome {
     const core = this.#core;
-    const { privilege, mstatus } = core.state;
-    const forbidden =
-      privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (mstatus & MSTATUS.TVM) !== 0);
-    if (forbidden) return this.#illegal();
-    const rs1 = (raw >> 15) & 31;
-    const rs2 = (raw >> 20) & 31;
-    const address = rs1 === 0 ? null : core.state.big(HART.x + rs1 * 8);
-    const asid = rs2 === 0 ? null : core.state.lo(HART.x + rs2 * 8) & 0xffff;
+    if (!mayFence(core)) return this.#illegal();
+    const { address, asid } = fenceOperands(core, raw);
     const outcome = this.#flushExit('sfence.vma', address, asid);
     if (outcome !== null) return outcome;
     core.caches.flush();

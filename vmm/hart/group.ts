@@ -5,7 +5,7 @@ import { CodePages } from './code-pages.ts';
 import { COMPRESSIBLE } from './compressible.ts';
 import { HartCore } from './core.ts';
 import { DataAccess, type StoreWatch } from './data-access.ts';
-import { HartExecution } from './execution.ts';
+import { type Breakpoints, HartExecution } from './execution.ts';
 import { RiscvHart } from './hart.ts';
 import { InstructionFetch } from './instruction-fetch.ts';
 import {
@@ -41,7 +41,7 @@ class RiscvHartGroup implements HartGroup {
   readonly #memory: GuestMemory;
   readonly #code: CodePages;
   readonly #watch: StoreWatch = { host: -1 };
-  #breakpoints: ReadonlySet<bigint> = new Set();
+  readonly #breakpoints = new BreakpointSet();
 
   constructor({ memory, ports, isa = {} }: HartGroupOptions) {
     this.#memory = memory;
@@ -60,19 +60,18 @@ class RiscvHartGroup implements HartGroup {
       { length: memory.harts },
       (_, id) => new HartCore(memory, id, ports, isa, (host) => this.#code.written(host, 8)),
     );
-    const breakpoints = { has: (pc: bigint): boolean => this.#breakpoints.has(pc) };
     this.harts = this.#cores.map((core) => {
       writeScratchFrame(core, writer);
       const access = new DataAccess(core, this.#code, this.#watch);
       data.push(access);
       const fetch = new InstructionFetch(core, this.#code, writer);
-      const parts = { interpreter, code: this.#code, fetch, data: access, breakpoints };
+      const parts = { interpreter, code: this.#code, fetch, data: access, breakpoints: this.#breakpoints };
       return new RiscvHart(core, new HartExecution(core, parts));
     });
   }
 
   setBreakpoints(addresses: ReadonlySet<bigint>): void {
-    this.#breakpoints = new Set(addresses);
+    this.#breakpoints.replace(addresses);
     this.#code.setBreakOffsets(new Set([...addresses].map((address) => Number(address & 0xfffn))));
   }
 
@@ -90,6 +89,23 @@ class RiscvHartGroup implements HartGroup {
 
   get tiers(): { readonly interpreter: number } {
     return { interpreter: this.#cores.reduce((sum, core) => sum + core.executed, 0) };
+  }
+}
+
+/** The address breakpoints in force. */
+class BreakpointSet implements Breakpoints {
+  #addresses: ReadonlySet<bigint> = new Set();
+
+  get isEmpty(): boolean {
+    return this.#addresses.size === 0;
+  }
+
+  has(pc: bigint): boolean {
+    return this.#addresses.has(pc);
+  }
+
+  replace(addresses: ReadonlySet<bigint>): void {
+    this.#addresses = new Set(addresses);
   }
 }
 

@@ -63,8 +63,8 @@ test(`random words never throw (SEED=${SEED})`, () => {
   for (let i = 0; i < 100_000; i++) {
     const raw = Number(next() & 0xffffffffn);
     const { length, valid, text } = disassemble(raw, 0x8000_0000n);
-    expect([length, valid]).toEqual([(raw & 3) === 3 ? 4 : 2, decode(raw) !== undefined]);
-    expect(text).not.toMatch(/undefined|NaN/);
+    const consistent = length === ((raw & 3) === 3 ? 4 : 2) && valid === (decode(raw) !== undefined);
+    if (!consistent || /undefined|NaN/.test(text)) expect.fail(`0x${raw.toString(16)}: ${text}`);
   }
 });
 
@@ -93,7 +93,7 @@ describe(`round trip through assembly (SEED=${SEED})`, () => {
     for (let raw = 0; raw < 0x10000; raw++) {
       if ((raw & 3) === 3 || decode(raw) === undefined) continue;
       const { text, mnemonic } = disassemble(raw, pc, { aliases: false });
-      expect(assemble(text, pc), text).toBe(raw);
+      if (assemble(text, pc) !== raw) expect(assemble(text, pc), text).toBe(raw);
       seen.add(mnemonic);
     }
     expect([...seen].sort()).toEqual(COMPRESSED.map(({ name }) => name).sort());
