@@ -8,6 +8,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 300_000,
     pool: 'forks',
+    maxWorkers: 2,
     reporters: process.env['HARTSCOPE_REPORTER'] ? [process.env['HARTSCOPE_REPORTER']] : ['default'],
   },
 });

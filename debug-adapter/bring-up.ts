@@ -1,7 +1,6 @@
 /** From a checked configuration to a machine that stands at its first instruction, or to one that was there already. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
-import { hex } from '../vmm/base/brands.ts';
 import { VmError } from '../vmm/base/vm-error.ts';
 import { isElf, parseElf } from '../vmm/formats/elf.ts';
 import type { StopInfo, VmConfigInput, VmEnd, VmInfo } from '../vmm/protocol/messages.ts';
@@ -190,7 +189,7 @@ async function followEvent(context: SessionContext, run: RunControl, event: VmEv
     case 'resumed':
       return run.onResumed();
     case 'log': {
-      const text = event.text === '' ? describeExit(event.record.exit) : event.text;
+      const text = event.text === '' ? describeExit(event.record.exit, event.record.stage) : event.text;
       return context.output(`${text}\n`);
     }
     case 'ended':
@@ -360,7 +359,3 @@ function chooseVm(vms: readonly VmInfo[], name: string | undefined): VmInfo {
 
 const existing = (path: string | null): string | undefined =>
   path !== null && isAbsolute(path) && existsSync(path) ? path : undefined;
-
-/** For messages: `hart 0 at 0x80200000`. */
-export const describeStop = ({ hart, pc }: Pick<StopInfo, 'hart' | 'pc'>): string =>
-  `hart ${hart} at ${hex(pc)}`;

@@ -1,7 +1,7 @@
 /** Exits from guest to VMM in words: one line each, for stops, traces and the debug console. */
 import { unreachable } from '../vmm/base/assert.ts';
 import { hex } from '../vmm/base/brands.ts';
-import type { ExitKind, VmExit } from '../vmm/protocol/exits.ts';
+import type { ExitKind, ExitStage, VmExit } from '../vmm/protocol/exits.ts';
 
 /** What each kind of exit is, for the list of exception breakpoints. */
 export const EXIT_TITLES: Record<ExitKind, string> = {
@@ -35,17 +35,19 @@ export const EXIT_FIELDS: Record<ExitKind, readonly string[]> = {
   debug: ['event', 'address'],
 };
 
-/** One line without a period, such as `write uart0.THR = 0x48 'H'`. */
-export function describeExit(exit: VmExit): string {
+/** One line without a period, such as `write uart0.THR = 0x48 'H'`. Before the VMM handled an exit its result is not known, and not said. */
+export function describeExit(exit: VmExit, stage: ExitStage = 'post'): string {
   switch (exit.kind) {
     case 'mmio': {
       const place =
         exit.register === '' ? `${exit.device}+${hex(exit.offset)}` : `${exit.device}.${exit.register}`;
-      const verb = exit.write ? 'write' : 'read';
-      return `${verb} ${place} = ${hex(exit.value)}${exit.size === 1 ? character(exit.value) : ''}`;
+      if (!exit.write && stage === 'pre') return `read ${place}`;
+      const text = CHARACTER_REGISTERS.has(exit.register) ? character(exit.value) : '';
+      return `${exit.write ? 'write' : 'read'} ${place} = ${hex(exit.value)}${text}`;
     }
     case 'sbi': {
       const call = `${exit.ext}.${exit.function}(${exit.args.map((arg) => hex(arg)).join(', ')})`;
+      if (stage === 'pre') return call;
       return `${call} -> error ${BigInt.asIntN(64, exit.error)}, value ${hex(exit.value)}`;
     }
     case 'csr':
@@ -78,6 +80,9 @@ export function describeExit(exit: VmExit): string {
       return unreachable(exit);
   }
 }
+
+/** Registers that characters pass through (16550: transmitter holding and receiver buffer). */
+const CHARACTER_REGISTERS: ReadonlySet<string> = new Set(['THR', 'RBR']);
 
 function character(value: bigint): string {
   if (value >= 0x20n && value < 0x7fn) return ` '${String.fromCharCode(Number(value))}'`;

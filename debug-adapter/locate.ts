@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import type { Debuggee } from './debuggee.ts';
+import type { Symbols } from './symbols/index.ts';
 
 /** Function and line of code, such as `putc (uart.c:12)`; undefined without a symbol there. */
 export async function locate(
@@ -10,8 +11,13 @@ export async function locate(
   // Which files count depends on the address space only where some are meant for one.
   const symbols = store.hasSpaces ? (await view.hart(hart)).symbols : store.all;
   const name = symbols.functionAt(pc)?.name ?? symbols.symbolize(pc)?.name;
-  const row = symbols.lineFor(pc);
-  const line = row === undefined || row.line === 0 ? undefined : `${basename(row.file)}:${row.line}`;
+  const line = sourceLine(symbols, pc);
   if (name === undefined) return line;
   return line === undefined ? name : `${name} (${line})`;
+}
+
+/** File and line of code, such as `uart.c:12`. */
+export function sourceLine(symbols: Pick<Symbols, 'lineFor'>, pc: bigint): string | undefined {
+  const row = symbols.lineFor(pc);
+  return row === undefined || row.line === 0 ? undefined : `${basename(row.file)}:${row.line}`;
 }

@@ -22,6 +22,7 @@ class FakeMachine {
     lineRangesFor: (pc) => (pc >= 0x9000n ? [] : [{ start: pc & ~7n, end: (pc & ~7n) + 8n }]),
     inlineChain: () => [],
     functionAt: () => undefined,
+    unwindRow: () => undefined,
     symbolize: (pc) =>
       pc >= 0x9000n ? { name: 'library', offset: pc - 0x9000n } : { name: 'main', offset: pc - 0x1000n },
   };

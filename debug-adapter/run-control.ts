@@ -270,6 +270,6 @@ const STOPS: Record<StopInfo['reason'], (stop: StopInfo) => StopWords> = {
       : {
           reason: 'exception',
           description: `Paused on ${record.exit.kind} exit (${record.stage})`,
-          text: describeExit(record.exit),
+          text: describeExit(record.exit, record.stage),
         },
 };

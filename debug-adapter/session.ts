@@ -8,6 +8,7 @@
 import { DebugSession, Event, Response } from '@vscode/debugadapter';
 import { VmError } from '../vmm/base/vm-error.ts';
 import { toJson } from './contract/json.ts';
+import { customRequestSchemas } from './contract/requests.ts';
 import type { AdapterEvents, Command, Dap, Handlers, OutputCategory } from './dap.ts';
 import type { Debuggee } from './debuggee.ts';
 import { breakpointHandlers } from './requests/breakpoints.ts';
@@ -117,13 +118,13 @@ export class AdapterSession extends DebugSession implements SessionContext {
       const body = toJson(await handler(this, request.arguments));
       if (body !== undefined) response.body = body;
     } catch (error) {
-      this.#describeFailure(response, error);
+      this.#describeFailure(response, error, request.command);
     }
     if (!this.isOver) this.sendResponse(response);
     if (request.command === 'disconnect') this.shutdown();
   }
 
-  #describeFailure(response: Dap.Response, error: unknown): void {
+  #describeFailure(response: Dap.Response, error: unknown, command: string): void {
     const { message: format, isUsers } = describeError(error);
     response.success = false;
     response.message = format;
@@ -134,7 +135,8 @@ export class AdapterSession extends DebugSession implements SessionContext {
         id: isUsers ? ERROR_ID.user : ERROR_ID.internal,
         format: escaped,
         ...(escaped === format ? {} : { variables: { open: '{' } }),
-        showUser: true,
+        // Who sends a request of our own shows its failure where it belongs.
+        showUser: !(command in customRequestSchemas),
       } satisfies Dap.Message,
     };
   }

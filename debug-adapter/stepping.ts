@@ -6,6 +6,7 @@
  * call returned into, a function's prologue, inlined functions when stepping over, functions without lines.
  */
 import { VmError } from '../vmm/base/vm-error.ts';
+import { isInterrupted } from './frames.ts';
 import type { MachineView } from './machine-view.ts';
 import type { AddressRange, Frame, Symbols } from './symbols/index.ts';
 
@@ -139,7 +140,9 @@ async function stepOutOfLineless(
 
   const frames = await view.frames(plan.hart, FRAMES_MAX);
   const entered =
-    symbols.symbolize(pc)?.offset === 0n || frames[1]?.origin === 'trap' || isCallee(frames, plan);
+    symbols.symbolize(pc)?.offset === 0n ||
+    (frames[1] !== undefined && isInterrupted(symbols, frames[0], frames[1])) ||
+    isCallee(frames, plan);
   if (!entered) return undefined;
   const outer = frames.slice(1).find((frame) => !frame.inlined && (frame.location?.line ?? 0) > 0);
   return outer === undefined ? undefined : returnTo(outer);

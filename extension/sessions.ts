@@ -102,6 +102,10 @@ export class Sessions implements vscode.Disposable {
     this.#active ??= session;
     this.#changes.fire({ kind: 'state', session });
     return {
+      onWillReceiveMessage: (message: DapMessage) => {
+        // The adapter lets go of the machine: nobody can be asked from here on.
+        if (message.type === 'request' && message.command === 'disconnect') session.leaving = true;
+      },
       onDidSendMessage: (message: DapMessage) => {
         if (message.type === 'event' && message.event === 'stopped') {
           session.stoppedThread = message.body?.threadId;
@@ -167,6 +171,7 @@ class TrackedSession implements MachineSession {
   readonly debug: vscode.DebugSession;
   state: RunState = 'starting';
   stoppedThread: number | undefined;
+  leaving = false;
 
   constructor(debug: vscode.DebugSession) {
     this.debug = debug;
@@ -181,6 +186,7 @@ class TrackedSession implements MachineSession {
   }
 
   async request<R extends CustomRequest>(command: R, args: CustomArguments<R>): Promise<CustomResults[R]> {
+    if (this.leaving) throw new Error('The machine has gone.');
     return (await this.debug.customRequest(command, args)) as CustomResults[R];
   }
 }

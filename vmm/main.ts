@@ -56,13 +56,17 @@ async function run(args: readonly string[]): Promise<number> {
     await terminal.close();
     traceFile?.close();
   }
+  if (result.traceLost > 0) {
+    console.error(
+      `hartscope: the trace lacks ${result.traceLost} records: the guest made them faster than they are kept`,
+    );
+  }
   if (stats) process.stderr.write(JSON.stringify(runStatistics(machine, result)) + '\n');
   return terminal.interruptStatus ?? exitStatus(result.end);
 }
 
 function headlessPorts(terminal: Terminal, traceFile: LineFile | undefined): HeadlessPorts {
-  const takeTrace = (file: LineFile) => (records: readonly ExitRecord[], dropped: number) => {
-    if (dropped > 0) process.stderr.write(`hartscope: ${dropped} trace records were lost\n`);
+  const takeTrace = (file: LineFile) => (records: readonly ExitRecord[]) => {
     for (const record of records) file.line(traceLine(record));
   };
   return {

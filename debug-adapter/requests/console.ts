@@ -100,7 +100,7 @@ function formatWalk(result: WalkResult, hart: number): string {
     hex(level.pteAddress),
     hex(level.pte, 16),
     level.flags,
-    `${level.leaf ? 'page' : 'table'} ${hex(level.target)}`,
+    level.flags === '' ? '' : `${level.leaf ? 'page' : 'table'} ${hex(level.target)}`,
   ]);
   const header = ['', 'table', 'index', 'PTE at', 'PTE', 'flags', 'points to'];
   const table = rows.length === 0 ? [] : [formatTable(header, rows, new Set([2]))];
@@ -154,7 +154,7 @@ async function trace({ debuggee, text }: Invocation): Promise<string> {
       ...[String(record.sequence), String(record.step), `hart ${record.hart}`],
       (await locate(debuggee, record.hart, record.pc)) ?? hex(record.pc),
       record.exit.kind,
-      describeExit(record.exit),
+      describeExit(record.exit, record.stage),
     ]),
   );
   return formatTable(['#', 'step', 'hart', 'at', 'kind', 'exit'], rows, new Set([0, 1]));

@@ -11,7 +11,7 @@ import {
 import type { Handlers } from '../dap.ts';
 import type { Debuggee } from '../debuggee.ts';
 import { describeExit } from '../describe.ts';
-import { locate } from '../locate.ts';
+import { locate, sourceLine } from '../locate.ts';
 import { evaluateAddress } from './address.ts';
 import { debuggeeOf, type SessionContext, threadOf } from './context.ts';
 import { currentHart } from './memory.ts';
@@ -36,7 +36,7 @@ export const customHandlers: Handlers<SessionContext> = {
     const { records, dropped, next } = await debuggee.vm.request('vm.trace', { after, limit, filter });
     const described = records.map(async (record): Promise<TraceRecord> => {
       const location = await locate(debuggee, record.hart, record.pc);
-      const text = describeExit(record.exit);
+      const text = describeExit(record.exit, record.stage);
       return { ...toJson(record), text, ...(location === undefined ? {} : { location }) };
     });
     return { records: await Promise.all(described), dropped, next };
@@ -96,7 +96,7 @@ async function describeHart(debuggee: Debuggee, hart: number): Promise<HartInfo>
   const { registers, symbols } = await debuggee.view.hart(hart);
   const { pc, privilege, waiting, steps } = registers;
   const name = symbols.functionAt(pc)?.name ?? symbols.symbolize(pc)?.name;
-  const location = await locate(debuggee, hart, pc);
+  const location = sourceLine(symbols, pc);
   return {
     ...{ hart, threadId: threadOf(hart), pc: hex(pc), privilege, waiting, steps },
     ...(name === undefined ? {} : { function: name }),
@@ -110,5 +110,8 @@ function parse<R extends CustomRequest>(request: R, args: unknown) {
   if (result.success) return result.data as ReturnType<(typeof customRequestSchemas)[R]['parse']>;
   const issue = result.error.issues[0];
   const where = issue === undefined || issue.path.length === 0 ? '' : `"${issue.path.join('.')}": `;
-  throw new VmError('bad-request', `${request}: ${where}${issue?.message ?? 'wrong arguments'}`);
+  throw new VmError(
+    'bad-request',
+    `Wrong arguments of ${request}: ${where}${issue?.message ?? 'wrong arguments'}`,
+  );
 }

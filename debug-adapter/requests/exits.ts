@@ -32,7 +32,7 @@ export const exitHandlers: Handlers<SessionContext> = {
       throw new VmError('wrong-state', `Hart ${hartOf(threadId)} did not stop on an exit.`);
     }
     const { exit, stage, step, pc, handlerNs } = record;
-    const text = describeExit(exit);
+    const text = describeExit(exit, stage);
     const timing = stage === 'post' ? `, handled in ${handlerNs} ns` : '';
     const fields = Object.entries(exit)
       .filter(([key]) => key !== 'kind')

@@ -4,6 +4,7 @@ import { hex } from '../../vmm/base/brands.ts';
 import { VmError } from '../../vmm/base/vm-error.ts';
 import type { Dap, Handlers } from '../dap.ts';
 import type { Debuggee } from '../debuggee.ts';
+import { isInterrupted } from '../frames.ts';
 import { type FrameRef, frameIdOf, frameOf, type VariableNode } from '../nodes.ts';
 import type { Frame } from '../symbols/index.ts';
 import {
@@ -38,8 +39,13 @@ export const stackHandlers: Handlers<SessionContext> = {
     // One more than asked for tells whether there are more; the stack below is not unwound before it is asked for.
     const frames = await debuggee.view.frames(hart, end + 1);
     const asked = frames.slice(startFrame, end);
+    const { symbols } = await debuggee.view.hart(hart);
+    const describe = (frame: Frame) => {
+      const isOfTrap = isInterrupted(symbols, frames[frame.level - 1], frame);
+      return describeFrame(context, debuggee, hart, frame, isOfTrap);
+    };
     return {
-      stackFrames: await Promise.all(asked.map((frame) => describeFrame(context, debuggee, hart, frame))),
+      stackFrames: await Promise.all(asked.map(describe)),
       totalFrames: frames.length,
     };
   },
@@ -101,11 +107,12 @@ async function describeFrame(
   debuggee: Debuggee,
   hart: number,
   frame: Frame,
+  isOfTrap: boolean,
 ): Promise<Dap.StackFrame> {
   const ref: FrameRef = { hart, level: frame.level };
   const shared = {
     id: frameIdOf(ref),
-    name: frameName(frame),
+    name: frameName(frame, isOfTrap),
     instructionPointerReference: hex(frame.pc),
     ...moduleOf(debuggee, frame),
   };
@@ -130,10 +137,10 @@ async function describeFrame(
 }
 
 /** What a frame is called; frames that a trap interrupted and inlined functions say so. */
-function frameName(frame: Frame): string {
+function frameName(frame: Frame, isOfTrap: boolean): string {
   const name = frame.functionName ?? hex(frame.pc);
   if (frame.inlined) return `${name} [inlined]`;
-  return frame.origin === 'trap' ? `${name} [interrupted by a trap]` : name;
+  return isOfTrap ? `${name} [interrupted by a trap]` : name;
 }
 
 /** With one symbol file there is nothing to tell apart. */

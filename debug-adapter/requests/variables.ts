@@ -229,7 +229,7 @@ class VariableLister {
     const register = (await this.#registersOf(device)).find((one) => one.name === name);
     return (register?.fields ?? []).map((field) => ({
       name: field.name,
-      value: field.value === null ? 'not readable' : describeField(field.value, field.text ?? undefined),
+      value: describeDeviceField(field.value, field.text),
       type: bitsOf(field),
       variablesReference: 0,
       presentationHint: { attributes: ['readOnly'] },
@@ -301,6 +301,12 @@ function describeField(value: bigint, text: string | undefined): string {
   return text === undefined || text === String(value) || text === hex(value)
     ? (text ?? String(value))
     : `${value}: ${text}`;
+}
+
+/** The text may say what the value means, or only what the field is. */
+function describeDeviceField(value: bigint | null, text: string | null): string {
+  const number = value === null ? 'not readable' : String(value);
+  return text === null ? number : `${number} (${text})`;
 }
 
 const bitsOf = ({ low, high }: { low: number; high: number }): string =>

@@ -18,8 +18,8 @@ interface Statement {
   readonly line: number;
   readonly column: number;
   readonly address: bigint;
-  /** Some rows cover no instruction: the compiler merged the line into its neighbour. */
-  readonly empty: boolean;
+  /** Another line's statement follows at the same address: a stop there is shown at that line. */
+  readonly shadowed: boolean;
 }
 
 /** From source lines to addresses: breakpoints and stepping. */
@@ -102,7 +102,7 @@ export class LineQueries {
       for (const row of this.#lines.statementsOf(file)) {
         const line = rowLine(row);
         const address = rowAddress(row);
-        const statement = { line, column: rowColumn(row), address, empty: rowEnd(row) <= address };
+        const statement = { line, column: rowColumn(row), address, shadowed: isShadowed(row) };
         const list = byLine.get(line);
         if (list === undefined) byLine.set(line, [statement]);
         else list.push(statement);
@@ -138,7 +138,17 @@ function nextLine(byLine: Map<number, unknown>, line: number): number | undefine
 }
 
 function precedes(a: Statement, b: Statement): boolean {
-  return a.empty === b.empty ? a.address < b.address : b.empty;
+  return a.shadowed === b.shadowed ? a.address < b.address : b.shadowed;
+}
+
+function isShadowed(row: LineRow): boolean {
+  const { offsets } = row.sequence;
+  for (let index = row.index + 1; offsets[index] === offsets[row.index]; index += 1) {
+    const later = { ...row, index };
+    const differs = rowLine(later) !== rowLine(row) || rowFile(later) !== rowFile(row);
+    if (differs && rowHas(later, ROW.statement) && rowLine(later) !== 0) return true;
+  }
+  return false;
 }
 
 /** All functions inlined into a scope, at any depth. */

@@ -87,6 +87,8 @@ function parenthesized(expression: string): string {
   return /^\$?[\w.[\]]+(?:->[\w.[\]]+)*$/.test(expression) ? expression : `(${expression})`;
 }
 
+/** The last name of a chain of members: what the pointer itself is listed under. */
 function shortName(expression: string): string {
-  return /(?:\.|->)?([A-Za-z_]\w*(?:\[\d+\])*)$/.exec(expression)?.[1] ?? parenthesized(expression);
+  const whole = parenthesized(expression);
+  return whole === expression ? expression.split(/\.|->/).at(-1)! : whole;
 }

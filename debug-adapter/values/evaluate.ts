@@ -112,7 +112,7 @@ class Evaluator {
     const enumerator = context.enumerator?.(name);
     if (enumerator !== undefined) return integerValue(enumerator.type, enumerator.value);
     const symbol = context.symbol(name);
-    if (symbol !== undefined) return symbolValue(name, symbol);
+    if (symbol !== undefined) return symbolValue(symbol);
     const register = await this.#registerNamed(name);
     if (register !== undefined) return register;
     throw problem(`nothing here is named "${name}"`, column);
@@ -241,11 +241,11 @@ function floatContents(contents: bigint): { type: Type; bytes: Uint8Array } {
   return boxed ? { type: FLOAT, bytes: toBytes(contents, 4) } : { type: DOUBLE, bytes: toBytes(contents, 8) };
 }
 
-/** A symbol without debug information has an address and nothing else: like an object of type void. */
-function symbolValue(name: string, { address, type }: { address: bigint; type?: Type }): Value {
+/** A symbol without debug information has an address and nothing else: like a function, it stands for that. */
+function symbolValue({ address, type }: { address: bigint; type?: Type }): Value {
   const label: Type = type ?? {
     kind: 'function',
-    name,
+    name: 'symbol',
     size: 0,
     result: builtinType('void')!,
     parameters: [],

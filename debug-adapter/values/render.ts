@@ -102,7 +102,8 @@ async function scalarText(value: Value, context: EvaluationContext, format: Form
     case 'boolean':
       return number === 0n ? 'false' : number === 1n ? 'true' : `true (${number})`;
     case 'char':
-      return `${number} ${characterText(Number(number & 0xffn))}`;
+      // `unsigned char` and `signed char` are small numbers far more often than text.
+      return type.name === 'char' ? `${number} ${characterText(Number(number & 0xffn))}` : String(number);
     default:
       return String(number);
   }

@@ -29,9 +29,9 @@ export class GuestConsoles implements vscode.Disposable {
       this.#open(event.session).write(Buffer.from(event.data, 'base64'));
     } else if (event.kind === 'state' && event.session.state === 'ended') {
       this.#bySession.get(event.session.id)?.end();
-    } else if (event.kind === 'state' && !this.#bySession.has(event.session.id)) {
-      // Shown without taking the focus from the editor, where F10 is about to be pressed.
-      this.#open(event.session).terminal.show(true);
+    } else if (event.kind === 'state' && event.session.state !== 'starting') {
+      // Not before: a configuration that is refused has no machine and so no console.
+      this.#open(event.session).showOnce();
     }
   }
 
@@ -39,7 +39,8 @@ export class GuestConsoles implements vscode.Disposable {
     let console = this.#bySession.get(session.id);
     if (console === undefined || console.closed) {
       this.#closeEnded(session.name);
-      console = new GuestConsole(session);
+      // One that the person closed comes back in the list only, when the guest writes on.
+      console = new GuestConsole(session, console?.closed === true);
       this.#bySession.set(session.id, console);
     }
     return console;
@@ -63,11 +64,13 @@ class GuestConsole implements vscode.Pseudoterminal {
   readonly #text = new TerminalText();
   readonly onDidWrite = this.#output.event;
   #early: string | undefined = '';
+  #shown: boolean;
   ended = false;
   closed = false;
 
-  constructor(session: MachineSession) {
+  constructor(session: MachineSession, shown: boolean) {
     this.#session = session;
+    this.#shown = shown;
     this.name = session.name;
     this.terminal = vscode.window.createTerminal({
       name: `Guest: ${session.name}`,
@@ -92,6 +95,13 @@ class GuestConsole implements vscode.Pseudoterminal {
     this.#session.request('hartscope/consoleWrite', { text }).then(undefined, (error: Error) => {
       this.#show(`\r\n\x1b[31m${error.message}\x1b[0m\r\n`);
     });
+  }
+
+  /** At the session's start, without taking the focus from the editor, where F10 is about to be pressed. */
+  showOnce(): void {
+    if (this.#shown) return;
+    this.#shown = true;
+    this.terminal.show(true);
   }
 
   write(bytes: Uint8Array): void {

@@ -94,6 +94,14 @@ describe('the trace feed', () => {
     expect(asked.at(-1)).toMatchObject({ after: 0, filter: { kinds: ['mmio'], condition: 'write' } });
   });
 
+  test('the same filter again changes nothing', async () => {
+    const { feed, told, asked } = machine(3);
+    await feed.setFilter({});
+    await feed.notify(3);
+    await feed.setFilter({});
+    expect([told, asked.length]).toEqual([['append 1..3 missed 0'], 1]);
+  });
+
   test('an answer that was asked for before a clear is not shown', async () => {
     const { feed, told } = machine(3);
     const under = feed.notify(3);

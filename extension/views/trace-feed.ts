@@ -27,6 +27,7 @@ export class TraceFeed {
   readonly #listener: FeedListener;
   #records: TraceRecord[] = [];
   #missed = 0;
+  #problem: string | null = null;
   #after = 0;
   #newest = 0;
   #filter: TraceFilter = {};
@@ -54,8 +55,14 @@ export class TraceFeed {
     return this.#pump();
   }
 
-  /** Shows the trace anew, from its oldest record that the machine has, through `filter`. */
+  /** Why nothing comes, or null. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  /** Shows the trace anew, from the oldest record that the machine has, through `filter`; not if it is the same. */
   setFilter(filter: TraceFilter): Promise<void> {
+    if (JSON.stringify(filter) === JSON.stringify(this.#filter)) return Promise.resolve();
     this.#filter = filter;
     this.#restart(0);
     return this.#pump();
@@ -72,7 +79,12 @@ export class TraceFeed {
     this.#missed = 0;
     this.#after = after;
     this.#listener.reset();
-    this.#listener.problem(null);
+    this.#tell(null);
+  }
+
+  #tell(problem: string | null): void {
+    this.#problem = problem;
+    this.#listener.problem(problem);
   }
 
   #pump(): Promise<void> {
@@ -93,11 +105,11 @@ export class TraceFeed {
         this.#after = answer.next > this.#after ? answer.next : this.#newest;
         this.#missed += answer.dropped;
         this.#keep(answer.records);
-        this.#listener.problem(null);
+        this.#tell(null);
         this.#listener.append(answer.records, this.#missed);
       } catch (error) {
         if (generation !== this.#generation) continue;
-        this.#listener.problem((error as Error).message);
+        this.#tell((error as Error).message);
         break;
       }
     }

@@ -109,7 +109,9 @@ export class TraceView implements vscode.WebviewViewProvider, vscode.Disposable 
     this.#post({ type: 'session', session: session === undefined ? null : shown(session) });
     this.#post({ type: 'reset' });
     const feed = session === undefined ? undefined : this.#feeds.get(session.id);
-    if (feed !== undefined) this.#post({ type: 'append', records: feed.records, missed: feed.missed });
+    if (feed === undefined) return;
+    this.#post({ type: 'append', records: feed.records, missed: feed.missed });
+    this.#post({ type: 'problem', message: feed.problem });
   }
 
   #post(message: ToTraceView): void {

@@ -93,7 +93,8 @@ describeNeeding(needed, 'VS Code with the extension', () => {
     await editor.answer('device == "uart0" && write');
     await editor.page.locator('.statusbar', { hasText: 'stops at mmio' }).waitFor();
     await editor.page.keyboard.press('F5');
-    await editor.page.locator('.exception-widget', { hasText: /uart0/ }).waitFor();
+    await editor.page.getByText('Paused on mmio exit').first().waitFor();
+    await editor.row('.tree-explorer-viewlet-tree-view', /First kernel.*write uart0\.THR/).waitFor();
     await editor.row('.debug-call-stack', /uart_put/).waitFor();
     await editor.screenshot('exit-breakpoint');
   });

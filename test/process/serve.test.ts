@@ -144,6 +144,16 @@ describe('serve', () => {
     await (await connect(third)).request('vmm.info', {});
   });
 
+  test('a runtime folder that is missing is one clear line and status 2', async () => {
+    const process = start('vmm.cjs', ['serve'], { XDG_RUNTIME_DIR: join(folder, 'missing') });
+    expect(await process.ended).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(
+        /^hartscope: cannot make the folder .*: no such file; set XDG_RUNTIME_DIR [^\n]*\n$/,
+      ),
+    });
+  });
+
   test('is offered to this machine only', async () => {
     const ended = await run('vmm.cjs', ['serve', '--listen', '0.0.0.0:0']);
     expect(ended).toMatchObject({ status: 2, stderr: expect.stringContaining('no address of this machine') });

@@ -1,5 +1,6 @@
 /** A DAP client for tests: the test kit's, with a transcript of what was said and events that wait to be asked for. */
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DebugClient } from '@vscode/debugadapter-testsupport';
@@ -24,12 +25,29 @@ export class DapClient extends DebugClient {
   /** @param env more of the environment for the adapter, and so for its VMM. */
   constructor(env: Record<string, string> = {}) {
     super(process.execPath, ADAPTER, 'hartscope', { env: { ...process.env, ...env } });
+    // Noted as they arrive: promises resolve later than the events of the same chunk are told.
+    const receiver = this as unknown as { dispatch(body: string): void };
+    const dispatch = receiver.dispatch.bind(this);
+    receiver.dispatch = (body) => {
+      this.#noteReceived(JSON.parse(body) as DebugProtocol.Event | DebugProtocol.Response);
+      dispatch(body);
+    };
   }
 
   static async start(env: Record<string, string> = {}): Promise<DapClient> {
     const client = new DapClient(env);
     await client.start();
     return client;
+  }
+
+  /** Ends the adapter as a client does that goes away, and waits until it is gone. */
+  override async stop(): Promise<void> {
+    const adapter = this.process;
+    if (adapter === undefined) return super.stop();
+    if (adapter.exitCode !== null || adapter.signalCode !== null) return;
+    const exited = once(adapter, 'exit');
+    adapter.stdin!.end();
+    await exited;
   }
 
   /** The adapter's process. */
@@ -40,7 +58,6 @@ export class DapClient extends DebugClient {
   override emit(name: string, ...args: unknown[]): boolean {
     const event = args[0] as DebugProtocol.Event;
     this.events.push(event);
-    if (!UNORDERED.has(name)) this.#note(`<* ${name}`, event.body as Json);
     for (const wake of this.#wake.splice(0)) wake();
     return super.emit(name, ...args);
   }
@@ -48,14 +65,8 @@ export class DapClient extends DebugClient {
   /** Sends a request and returns the body of its response. Rejects with the adapter's message. */
   async request<Body = Record<string, unknown>>(command: string, args: object = {}): Promise<Body> {
     this.#note(`-> ${command}`, args as Json);
-    try {
-      const response = await this.send(command, args);
-      this.#note(`<- ${command}`, response.body as Json);
-      return response.body as Body;
-    } catch (error) {
-      this.#note(`<- ${command} failed`, (error as Error).message);
-      throw error;
-    }
+    const response = await this.send(command, args);
+    return response.body as Body;
   }
 
   /** The message a request is refused with. */
@@ -151,6 +162,16 @@ export class DapClient extends DebugClient {
   /** The transcript as a golden file. */
   transcriptText(): string {
     return `${this.transcript.join('\n')}\n`;
+  }
+
+  #noteReceived(message: DebugProtocol.Event | DebugProtocol.Response): void {
+    if ('event' in message) {
+      if (!UNORDERED.has(message.event)) this.#note(`<* ${message.event}`, message.body as Json);
+    } else if (message.success) {
+      this.#note(`<- ${message.command}`, message.body as Json);
+    } else {
+      this.#note(`<- ${message.command} failed`, message.message ?? null);
+    }
   }
 
   #note(what: string, body: Json | undefined): void {

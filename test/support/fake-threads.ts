@@ -13,6 +13,8 @@ export class FakeThread {
   readonly start: VmStart;
   readonly listener: VmThreadListener;
   readonly commands: VmCommand[] = [];
+  /** Each time it was held or let go. */
+  readonly held: boolean[] = [];
   terminated = false;
 
   constructor(start: VmStart, listener: VmThreadListener) {
@@ -72,6 +74,7 @@ export function fakeThreads(whenMade: (thread: FakeThread) => void): {
     setImmediate(() => whenMade(thread));
     return {
       post: (command) => thread.take(command),
+      hold: (held) => thread.held.push(held),
       terminate: async () => {
         thread.terminated = true;
       },

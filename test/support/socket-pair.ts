@@ -11,7 +11,7 @@ export function socketPair(): { readonly client: FrameSocket; readonly server: F
 
 class PairedSocket implements FrameSocket {
   peer: PairedSocket | undefined;
-  readonly queuedBytes = 0;
+  readonly congested = false;
   #listener: FrameListener | undefined;
   #early: (() => void)[] = [];
   #open = true;

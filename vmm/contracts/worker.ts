@@ -53,6 +53,8 @@ export type VmReport =
 /** A thread that runs one VM, seen from the server. */
 export interface VmThread {
   post(command: VmCommand): void;
+  /** While held the guest rests, since nobody takes what it says; commands are still obeyed. */
+  hold(held: boolean): void;
   /** Ends the thread wherever it is; resolves when it is gone. */
   terminate(): Promise<void>;
 }
@@ -80,8 +82,8 @@ export interface VmLoopPorts {
   /** Blocks until a command arrives or `timeoutMs` are over; null waits for a command only. */
   sleep(timeoutMs: number | null): void;
   send(report: VmReport): void;
-  /** Reports sent that the server has not taken yet. */
-  readonly backlog: number;
+  /** True while the server cannot take more reports: the guest should rest. */
+  readonly congested: boolean;
   /** A monotonic clock. */
   nowNs(): number;
 }

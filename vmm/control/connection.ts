@@ -8,14 +8,15 @@ import { type ParsedRequest, parseRequest, requestId, UNKNOWN_ID } from './reque
 import type { ControlServer } from './server.ts';
 import type { Outcome } from './vm-handle.ts';
 
-/** A client that leaves this much unread is cut off, so that it cannot fill the VMM's memory. */
-const QUEUED_BYTES_MAX = 64 << 20;
+/** A client that takes nothing for this long while more waits for it is cut off, for the sake of others who watch the same guest. */
+const CONGESTED_MS_MAX = 30_000;
 
 /** One client: turns frames into requests and gives each exactly one response. */
 export class Connection {
   readonly #socket: FrameSocket;
   readonly #server: ControlServer;
   readonly #onClosed: () => void;
+  #congestion: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(socket: FrameSocket, server: ControlServer, onClosed: () => void) {
@@ -27,9 +28,14 @@ export class Connection {
   listen(): void {
     this.#socket.listen({
       frame: (frame) => this.#receive(frame),
+      drained: () => {
+        this.#endCongestion();
+        this.#server.congestionChanged(this);
+      },
       closed: () => {
         if (this.#closed) return;
         this.#closed = true;
+        this.#endCongestion();
         this.#onClosed();
       },
     });
@@ -41,15 +47,25 @@ export class Connection {
 
   sendFrame(frame: Uint8Array): void {
     if (this.#closed) return;
-    if (this.#socket.queuedBytes > QUEUED_BYTES_MAX) {
-      this.close(`${QUEUED_BYTES_MAX >> 20} MiB were left unread`);
-      return;
-    }
     this.#socket.send(frame);
+    if (!this.#socket.congested || this.#congestion !== undefined) return;
+    this.#congestion = setTimeout(() => this.close('nothing was read for too long'), CONGESTED_MS_MAX);
+    this.#congestion.unref();
+    this.#server.congestionChanged(this);
+  }
+
+  /** True while more waits for this client than should: guests that it listens to rest. */
+  get congested(): boolean {
+    return this.#congestion !== undefined;
   }
 
   close(reason: string): void {
     this.#socket.close(reason);
+  }
+
+  #endCongestion(): void {
+    clearTimeout(this.#congestion);
+    this.#congestion = undefined;
   }
 
   #receive(frame: Uint8Array): void {

@@ -1,7 +1,7 @@
 import type { Machine } from '../contracts/machine.ts';
 import { EXIT_KINDS, type ExitRecord } from '../protocol/exits.ts';
 import type { VmEnd } from '../protocol/messages.ts';
-import { Slices } from '../scheduler/slices.ts';
+import { SLICE_STEPS_MAX, Slices } from '../scheduler/slices.ts';
 
 /** The terminal and clock of a run without an editor. */
 export interface HeadlessPorts {
@@ -17,8 +17,8 @@ export interface HeadlessPorts {
   turn(): Promise<void>;
   /** Called when nothing can wake the guest any more and the run would wait for ever. */
   stuck(): void;
-  /** Takes trace records, `dropped` before them were lost. */
-  trace?: (records: readonly ExitRecord[], dropped: number) => void;
+  /** Takes trace records, in order. */
+  trace?: (records: readonly ExitRecord[]) => void;
   nowNs(): number;
 }
 
@@ -32,6 +32,8 @@ export interface HeadlessResult {
   readonly end: HeadlessEnd;
   /** Host time in which the guest ran. */
   readonly seconds: number;
+  /** Trace records that were overwritten before they could be handed on. */
+  readonly traceLost: number;
 }
 
 /** With a trace, slices are short enough that the ring (16,384 records) does not overflow between two readings. */
@@ -50,16 +52,18 @@ export async function runHeadless(
   ports: HeadlessPorts,
   maxInstructions: number,
 ): Promise<HeadlessResult> {
-  const slices = new Slices();
+  const slices = new Slices(SLICE_STEPS_MAX);
   let runNs = 0;
   let traced = 0;
+  let traceLost = 0;
   const readTrace = () => {
     if (ports.trace === undefined || machine.traced === traced) return;
     const { records, dropped, next } = machine.trace(traced, TRACE_RECORDS_MAX, {});
     traced = next;
-    ports.trace(records, dropped);
+    traceLost += dropped;
+    ports.trace(records);
   };
-  const finish = (end: HeadlessEnd): HeadlessResult => ({ end, seconds: runNs / 1e9 });
+  const finish = (end: HeadlessEnd): HeadlessResult => ({ end, seconds: runNs / 1e9, traceLost });
 
   let turnNs = ports.nowNs();
   for (;;) {
@@ -114,7 +118,10 @@ export function exitStatus(end: HeadlessEnd): number {
 }
 
 /** The figures of `--stats json`. */
-export function runStatistics(machine: Machine, { end, seconds }: HeadlessResult): object {
+export function runStatistics(
+  machine: Machine,
+  { end, seconds }: Pick<HeadlessResult, 'end' | 'seconds'>,
+): object {
   const exits = Object.fromEntries(EXIT_KINDS.map((kind) => [kind, 0]));
   for (const { kind, count } of machine.exitStats().counts) exits[kind]! += count;
   const instructions = Number(machine.instructions);

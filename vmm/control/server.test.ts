@@ -1,10 +1,11 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type FakeThread, fakeThreads } from '../../test/support/fake-threads.ts';
 import { random, SEED } from '../../test/support/random.ts';
 import { socketPair } from '../../test/support/socket-pair.ts';
 import { VmmClient } from '../protocol/client.ts';
 import { decodeMessage, encodeMessage } from '../protocol/codec.ts';
 import type { EventName } from '../protocol/messages.ts';
+import type { FrameListener } from '../protocol/socket.ts';
 import { ControlServer } from './server.ts';
 
 const ready = (thread: FakeThread) => thread.report({ kind: 'ready', info: thread.info });
@@ -147,6 +148,80 @@ describe('a client that goes', () => {
     first.client.close();
     await turn();
     expect(threads.map(({ terminated }) => terminated)).toEqual([true, false]);
+  });
+});
+
+describe('a client that does not keep up', () => {
+  /** A socket whose peer takes nothing until it is told to. */
+  function slowSocket() {
+    let listener: FrameListener | undefined;
+    let closed = '';
+    const socket = {
+      congested: false,
+      send: () => {
+        socket.congested = true;
+      },
+      listen: (given: FrameListener) => {
+        listener = given;
+      },
+      close: (reason = '') => {
+        closed = reason;
+        listener?.closed('');
+      },
+      request: (message: object) => listener!.frame(encodeMessage(message)),
+      drain: () => {
+        socket.congested = false;
+        listener!.drained?.();
+      },
+      get closed() {
+        return closed;
+      },
+    };
+    return socket;
+  }
+
+  test('holds the guests that it listens to until it has caught up, and no others', async () => {
+    const { server, threads, connect } = setUp();
+    const { client } = connect();
+    await client.request('vm.create', { config, name: 'watched' });
+    await client.request('vm.create', { config, name: 'other' });
+    const slow = slowSocket();
+    server.accept(slow);
+    slow.request({ id: 1, method: 'vm.subscribe', params: { vm: 'watched' } });
+    slow.drain();
+    threads[0]!.report({ kind: 'event', event: 'resumed', params: {} });
+    threads[0]!.report({ kind: 'event', event: 'resumed', params: {} });
+    expect(threads[0]!.held).toEqual([false, true]);
+    slow.drain();
+    expect(threads[0]!.held).toEqual([false, true, false]);
+    expect(threads[1]!.held).toEqual([]);
+  });
+
+  test('holds nobody any more when it goes', async () => {
+    const { server, threads, connect } = setUp();
+    await connect().client.request('vm.create', { config, name: 'watched' });
+    const slow = slowSocket();
+    server.accept(slow);
+    slow.request({ id: 1, method: 'vm.subscribe', params: { vm: 'watched' } });
+    slow.close();
+    await turn();
+    expect(threads[0]!.held.at(-1)).toBe(false);
+  });
+
+  test('is cut off when it takes nothing for long', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const { server } = setUp();
+      const slow = slowSocket();
+      server.accept(slow);
+      slow.request({ id: 1, method: 'vmm.info' });
+      vi.advanceTimersByTime(29_000);
+      expect(slow.closed).toBe('');
+      vi.advanceTimersByTime(2000);
+      expect(slow.closed).toBe('nothing was read for too long');
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

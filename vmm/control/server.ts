@@ -120,6 +120,13 @@ export class ControlServer {
     if (entry.subscribers.size === 1) entry.handle.watchTrace(true);
   }
 
+  /** A client fell behind, or caught up: guests whose events it gets rest, or go on. */
+  congestionChanged(connection: Connection): void {
+    for (const { handle, subscribers } of this.#vms.values()) {
+      if (subscribers.has(connection)) handle.hold([...subscribers].some(({ congested }) => congested));
+    }
+  }
+
   async #destroy(name: string): Promise<void> {
     const entry = this.#vms.get(name);
     if (entry === undefined) return;
@@ -130,6 +137,7 @@ export class ControlServer {
 
   async #disconnected(connection: Connection): Promise<void> {
     this.#connections.delete(connection);
+    this.congestionChanged(connection);
     for (const { handle, subscribers } of this.#vms.values()) {
       if (subscribers.delete(connection) && subscribers.size === 0) handle.watchTrace(false);
     }

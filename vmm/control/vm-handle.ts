@@ -84,6 +84,11 @@ export class VmHandle {
     if (this.#death === undefined) this.#thread.post({ kind: 'watch', traced });
   }
 
+  /** Lets the guest rest while a client does not keep up with its events. */
+  hold(held: boolean): void {
+    this.#thread.hold(held);
+  }
+
   /** Ends the thread; requests that wait fail. Resolves when it is gone. */
   async destroy(): Promise<void> {
     this.#destroyed = true;

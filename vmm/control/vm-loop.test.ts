@@ -15,7 +15,7 @@ class Harness {
   readonly sleeps: (number | null)[] = [];
   readonly machine: FakeMachine;
   nowNs = 0;
-  backlog = 0;
+  congested = false;
   readonly #loop: VmLoop;
   #turns: Turn[] = [];
   #turn: (VmCommand | (() => void))[] = [];
@@ -30,8 +30,8 @@ class Harness {
         this.nowNs += (timeoutMs ?? 0) * MS;
       },
       send: (report) => this.reports.push(report),
-      get backlog() {
-        return harness.backlog;
+      get congested() {
+        return harness.congested;
       },
       nowNs: () => this.nowNs,
     };
@@ -202,9 +202,9 @@ describe('the loop of a VM', () => {
     const harness = new Harness();
     harness.run(
       [resume(1)],
-      [() => void (harness.backlog = 5000)],
+      [() => void (harness.congested = true)],
       [],
-      [() => void (harness.backlog = 0)],
+      [() => void (harness.congested = false)],
       [],
     );
     expect(harness.sleeps).toEqual([1, 1]);

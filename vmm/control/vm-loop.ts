@@ -2,7 +2,7 @@ import { VmError } from '../base/vm-error.ts';
 import type { Machine, MachinePorts, StepRequest } from '../contracts/machine.ts';
 import type { VmEventReport, VmLoopPorts, VmRequest, VmStart } from '../contracts/worker.ts';
 import type { ExitBreakpoint, StopInfo, VmInfo, VmState } from '../protocol/messages.ts';
-import { Slices } from '../scheduler/slices.ts';
+import { INTERACTIVE_STEPS_MAX, Slices } from '../scheduler/slices.ts';
 import { WallPace } from '../scheduler/wall-pace.ts';
 import { ConsoleBatch } from './console-batch.ts';
 import { errorReport } from './errors.ts';
@@ -10,10 +10,8 @@ import { answer, type ExitBreakpointResults, type VmSubject } from './vm-request
 
 /** At most ten `traced` events a second. */
 const TRACED_INTERVAL_NS = 100_000_000;
-/** Reports that may wait in the server before the guest is held back, so that a flood of output cannot fill its memory. */
-const BACKLOG_MAX = 1000;
-/** How long it is held back before looking again. */
-const BACKLOG_REST_MS = 1;
+/** How long a guest that floods the server with output is held back before looking again. */
+const CONGESTION_REST_MS = 1;
 
 /**
  * One VM in its thread: runs the machine in slices and answers requests between them.
@@ -27,7 +25,7 @@ export class VmLoop implements VmSubject {
   readonly #start: VmStart;
   readonly #ports: VmLoopPorts;
   readonly #console: ConsoleBatch;
-  readonly #slices = new Slices();
+  readonly #slices = new Slices(INTERACTIVE_STEPS_MAX);
   readonly #pace = new WallPace();
   #state: VmState = 'stopped';
   #stop: StopInfo | null;
@@ -66,7 +64,7 @@ export class VmLoop implements VmSubject {
   run(): void {
     this.#ports.send({ kind: 'ready', info: this.info });
     while (this.#obey()) {
-      if (this.#ports.backlog > BACKLOG_MAX) this.#ports.sleep(BACKLOG_REST_MS);
+      if (this.#ports.congested) this.#ports.sleep(CONGESTION_REST_MS);
       else if (this.#state === 'running') this.#runSlice();
       else this.#ports.sleep(this.#tracedDueMs());
       this.#tellTraced();

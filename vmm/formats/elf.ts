@@ -1,7 +1,7 @@
-import { inflateSync, constants as zlibConstants } from 'node:zlib';
 import { hex } from '../base/brands.ts';
 import { ByteReader } from '../base/bytes.ts';
 import { VmError } from '../base/vm-error.ts';
+import { decompress } from './elf-compression.ts';
 
 /** `e_type` (System V ABI, "ELF Header"). */
 export const ELF_TYPE = { relocatable: 1, executable: 2, shared: 3, core: 4 } as const;
@@ -99,10 +99,12 @@ export function isElf(bytes: Uint8Array): boolean {
 
 /**
  * Parses an ELF64 little-endian file for RISC-V (System V ABI, chapter 4 and 5; RISC-V ELF psABI).
- * Segment, section and symbol contents are views into `bytes`. Throws `VmError('bad-file')` when the file is
+ * Segment, section and symbol contents are views into `file`. Throws `VmError('bad-file')` when the file is
  * no ELF, is for another machine, or its headers point outside of it.
  */
-export function parseElf(bytes: Uint8Array): Elf {
+export function parseElf(file: Uint8Array): Elf {
+  // Node's Buffer is a Uint8Array whose `slice` does not copy; plain ones behave alike everywhere.
+  const bytes = new Uint8Array(file.buffer, file.byteOffset, file.length);
   checkIdentity(bytes);
   const reader = new ByteReader(bytes, 'the ELF header', 16);
   const type = reader.u16();
@@ -379,37 +381,6 @@ class ParsedSection implements ElfSection {
     if ((this.flags & SECTION_FLAG.compressed) === 0) return this.#contents;
     return (this.#data ??= decompress(this.name, this.#contents));
   }
-}
-
-/** Deflate cannot expand by more (zlib's technical notes: 1032 to 1), so a larger claim is a lie about the size. */
-const DEFLATE_RATIO_MAX = 1032;
-
-/** Undoes `SHF_COMPRESSED` (System V ABI, "Compression Header"). */
-function decompress(name: string, contents: Uint8Array): Uint8Array {
-  const reader = new ByteReader(contents, `the compressed section ${name}`);
-  const type = reader.u32();
-  reader.skip(4);
-  const size = reader.size64();
-  reader.skip(8); // ch_addralign
-  if (type !== 1) {
-    const method = type === 2 ? 'zstd' : `method ${type}`;
-    throw new VmError(
-      'bad-file',
-      `section ${name} is compressed with ${method}; use zlib (-gz=zlib) or none (objcopy --decompress-debug-sections)`,
-    );
-  }
-  const compressed = reader.take(reader.remaining);
-  if (size > (compressed.length + 1) * DEFLATE_RATIO_MAX) {
-    throw reader.error(`${compressed.length} bytes cannot expand to ${size}`);
-  }
-  let data: Uint8Array;
-  try {
-    data = inflateSync(compressed, { maxOutputLength: size + 1, finishFlush: zlibConstants.Z_SYNC_FLUSH });
-  } catch (error) {
-    throw reader.error(`damaged contents: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  if (data.length !== size) throw reader.error(`expands to ${data.length} bytes instead of ${size}`);
-  return data;
 }
 
 function readSymbols(sections: readonly ElfSection[]): ElfSymbol[] {

@@ -30,9 +30,14 @@ export function loadImages(config: VmConfig): MachineImages {
 export function readImage(what: string, path: string): Uint8Array {
   let data: Uint8Array;
   try {
-    const { size } = statSync(path);
-    if (size > IMAGE_BYTES_MAX)
-      throw new VmError('bad-file', `${what} '${path}' is too large: ${size} bytes`);
+    const stat = statSync(path);
+    // Some devices have no end. A pipe has one, and is how a shell passes another program's output.
+    if (stat.isCharacterDevice() || stat.isBlockDevice()) {
+      throw new VmError('bad-file', `${what} '${path}' is a device; name a file`);
+    }
+    if (stat.size > IMAGE_BYTES_MAX) {
+      throw new VmError('bad-file', `${what} '${path}' is too large: ${stat.size} bytes`);
+    }
     data = readFileSync(path);
   } catch (error) {
     if (error instanceof VmError) throw error;

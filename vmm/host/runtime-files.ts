@@ -15,7 +15,7 @@ const TOKEN_BYTES = 32;
 export function makeRuntimeFolder(): string {
   const folder = runtimeFolder();
   try {
-    mkdirSync(folder, { mode: 0o700, recursive: true });
+    makeFolder(folder);
     const stat = lstatSync(folder);
     if (!stat.isDirectory() || (process.getuid !== undefined && stat.uid !== process.getuid())) {
       throw new VmError(
@@ -28,10 +28,19 @@ export function makeRuntimeFolder(): string {
     if (error instanceof VmError) throw error;
     throw new VmError(
       'io',
-      `cannot make the folder ${folder}: ${explainErrno(error)}; set XDG_RUNTIME_DIR to one that can be written`,
+      `cannot make the folder ${folder}: ${explainErrno(error)}; set XDG_RUNTIME_DIR to a folder that can be written`,
     );
   }
   return folder;
+}
+
+function makeFolder(folder: string): void {
+  try {
+    // Not recursive: below /proc, Node's recursive version never returns.
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 /** A token that only this user can read, where clients of the user look for it. */

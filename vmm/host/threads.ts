@@ -6,8 +6,10 @@ import { nowNs } from './clock.ts';
  * Words of the memory that a VM's thread shares with the server. A thread that runs a guest gets no events, so the
  * server rings `doorbell` after each command, and the thread looks at it between slices or sleeps on it.
  */
-const WORD = { doorbell: 0, reportsTaken: 1 } as const;
-const WORDS = 2;
+const WORD = { doorbell: 0, reportsTaken: 1, held: 2 } as const;
+const WORDS = 3;
+/** Reports that may wait for the server's event loop before the guest is held back, so that they cannot fill its memory. */
+const BACKLOG_MAX = 1000;
 
 /** What a VM's thread is started with. */
 export interface VmThreadData {
@@ -43,6 +45,7 @@ export function vmThreads(script: string): StartVmThread {
         Atomics.add(words, WORD.doorbell, 1);
         Atomics.notify(words, WORD.doorbell);
       },
+      hold: (held) => Atomics.store(words, WORD.held, held ? 1 : 0),
       terminate: async () => void (await worker.terminate()),
     };
   };
@@ -73,8 +76,9 @@ export function vmLoopPorts(data: VmThreadData, send: (report: VmReport) => void
       sent = (sent + 1) | 0;
       send(report);
     },
-    get backlog() {
-      return (sent - Atomics.load(words, WORD.reportsTaken)) | 0;
+    get congested() {
+      const backlog = (sent - Atomics.load(words, WORD.reportsTaken)) | 0;
+      return backlog > BACKLOG_MAX || Atomics.load(words, WORD.held) !== 0;
     },
     nowNs,
   };

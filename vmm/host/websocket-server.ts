@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { VmError } from '../base/vm-error.ts';
-import { formatAddress, type VmmAddress } from '../protocol/address.ts';
+import { formatAddress, parseAddress, type VmmAddress } from '../protocol/address.ts';
 import { type FrameSocket, SOCKET_OPTIONS, wrapWebSocket } from '../protocol/socket.ts';
 import { explainErrno } from './images.ts';
-import { makeRuntimeFolder, removeFile, writeTokenFile } from './runtime-files.ts';
+import { makeRuntimeFolder, removeFile, type TokenFile, writeTokenFile } from './runtime-files.ts';
 
 /** A VMM that listens. */
 export interface Listening {
@@ -19,11 +19,9 @@ export interface Listening {
   close(): void;
 }
 
-/** The default: a socket in the user's own folder. */
-export const privateSocket = (pid: number): VmmAddress => ({
-  kind: 'unix',
-  path: join(makeRuntimeFolder(), `vmm-${pid}.sock`),
-});
+/** The default: a socket in the user's own folder. @throws VmError when there can be none. */
+export const privateSocket = (pid: number): VmmAddress =>
+  parseAddress(`unix:${join(makeRuntimeFolder(), `vmm-${pid}.sock`)}`);
 
 /**
  * Listens for WebSockets that carry the token as `Authorization: Bearer …`, and hands each to `accept`.
@@ -36,7 +34,7 @@ export async function listen(wanted: VmmAddress, accept: (socket: FrameSocket) =
     response.end('A Hartscope VMM: speak WebSocket.\n');
   });
   const address = await bind(http, wanted);
-  const tokenFile = writeTokenFile(address);
+  const tokenFile = tokenFileFor(http, address);
   const expected = digest(`Bearer ${tokenFile.token}`);
   const sockets = new WebSocketServer({ ...SOCKET_OPTIONS, noServer: true });
   http.on('upgrade', (request, stream, head) => {
@@ -61,6 +59,16 @@ export async function listen(wanted: VmmAddress, accept: (socket: FrameSocket) =
       tokenFile.remove();
     },
   };
+}
+
+/** A VMM that nobody can get a token for does not listen. */
+function tokenFileFor(http: Server, address: VmmAddress): TokenFile {
+  try {
+    return writeTokenFile(address);
+  } catch (error) {
+    http.close();
+    throw error;
+  }
 }
 
 async function bind(server: Server, wanted: VmmAddress): Promise<VmmAddress> {

@@ -178,7 +178,7 @@ function readNode(structure: ByteReader, strings: ByteReader, depth: number): Fd
       case TOKEN.property: {
         const length = bigEndian(structure);
         const name = strings.at(strings.offset + bigEndian(structure)).cstring();
-        node.properties.set(name, structure.take(length).slice());
+        node.properties.set(name, Uint8Array.from(structure.take(length)));
         skipPadding(structure);
         break;
       }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { Slices } from './slices.ts';
+import { INTERACTIVE_STEPS_MAX, SLICE_STEPS_MAX, Slices } from './slices.ts';
 
 /** Steps of the slices that a guest gets whose steps take `stepNs`, from a fresh start. */
-function slicesOf(stepNs: number, count: number, slices = new Slices()): number[] {
+function slicesOf(stepNs: number, count: number, slices = new Slices(SLICE_STEPS_MAX)): number[] {
   return Array.from({ length: count }, () => {
     const { steps } = slices;
     slices.used(steps * stepNs);
@@ -17,12 +17,18 @@ describe('slices', () => {
     ]);
   });
 
+  test('a guest that a person may pause gets fewer', () => {
+    expect(slicesOf(2, 6, new Slices(INTERACTIVE_STEPS_MAX))).toEqual([
+      1000, 2000, 4000, 8000, 10_000, 10_000,
+    ]);
+  });
+
   test('a slow guest gets a millisecond', () => {
     expect(slicesOf(100, 6)).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000]);
   });
 
   test('a guest that turns slow gets less at once', () => {
-    const slices = new Slices();
+    const slices = new Slices(SLICE_STEPS_MAX);
     slicesOf(2, 20, slices);
     expect(slicesOf(500, 3, slices)).toEqual([100_000, 2000, 2000]);
   });

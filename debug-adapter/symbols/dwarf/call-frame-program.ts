@@ -70,6 +70,8 @@ export function readCommonEntry(
       else break; // the length tells where the instructions start whatever else there is
     }
     reader.seek(dataEnd);
+  } else if (augmentation === 'S') {
+    isSignalFrame = true; // what assemblers write in .debug_frame, where no augmentation has data
   } else if (augmentation !== '') {
     throw reader.error(`a common frame entry with the unknown augmentation "${augmentation}"`);
   }

@@ -142,20 +142,39 @@ function* readEntries(sections: DwarfSections, section: SectionName): Generator<
     if (end > reader.end) throw reader.error('a frame entry is longer than its section');
     const entry = reader.at(idOffset, end);
     reader.seek(end);
-    const id = dwarf64 ? entry.u64() : BigInt(entry.u32());
-    const isCommon = isEh ? id === 0n : id === (dwarf64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn);
-    if (isCommon) continue;
-    // In .debug_frame the id is the common entry's offset; in .eh_frame the distance back to it from here.
-    const commonOffset = isEh ? idOffset - Number(id) : Number(id);
-    let common = commons.get(commonOffset);
-    if (common === undefined) {
-      if (!(commonOffset >= 0 && commonOffset < reader.end))
-        throw entry.error('a frame entry without its common one');
-      common = readCommonEntry(sections, section, commonOffset, isEh);
-      commons.set(commonOffset, common);
+    try {
+      const found = readDescription(sections, section, entry, { idOffset, dwarf64, commons });
+      if (found !== undefined) yield found;
+    } catch (error) {
+      // The length led past the damage: the entries after it are as good as ever.
+      sections.report(error);
     }
-    yield readFrameEntry(sections, section, entry, common, end);
   }
+}
+
+/** A frame description; undefined when the entry is a common one. */
+function readDescription(
+  sections: DwarfSections,
+  section: SectionName,
+  entry: ByteReader,
+  place: { readonly idOffset: number; readonly dwarf64: boolean; readonly commons: Map<number, CommonEntry> },
+): FrameEntry | undefined {
+  const { idOffset, dwarf64, commons } = place;
+  const isEh = section === '.eh_frame';
+  const id = dwarf64 ? entry.u64() : BigInt(entry.u32());
+  const isCommon = isEh ? id === 0n : id === (dwarf64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn);
+  if (isCommon) return undefined;
+  // In .debug_frame the id is the common entry's offset; in .eh_frame the distance back to it from here.
+  const commonOffset = isEh ? idOffset - Number(id) : Number(id);
+  let common = commons.get(commonOffset);
+  if (common === undefined) {
+    if (!(commonOffset >= 0 && commonOffset < entry.bytes.length)) {
+      throw entry.error('a frame entry without its common one');
+    }
+    common = readCommonEntry(sections, section, commonOffset, isEh);
+    commons.set(commonOffset, common);
+  }
+  return readFrameEntry(sections, section, entry, common);
 }
 
 function readFrameEntry(
@@ -163,12 +182,11 @@ function readFrameEntry(
   section: SectionName,
   reader: ByteReader,
   common: CommonEntry,
-  end: number,
 ): FrameEntry {
   const context = { sectionAddress: sections.addressOf(section), bias: sections.bias };
   const start = readEncoded(reader, common.pointerEncoding, context);
   // The length has the width of the pointer but is relative to nothing.
   const size = readEncoded(reader, common.pointerEncoding & 0x0f, { sectionAddress: 0n, bias: 0n });
   if (common.hasAugmentationData) reader.skip(reader.uleb());
-  return { start, end: start + size, common, section, program: reader.offset, programEnd: end };
+  return { start, end: start + size, common, section, program: reader.offset, programEnd: reader.end };
 }

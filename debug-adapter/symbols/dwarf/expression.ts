@@ -1,6 +1,7 @@
 import { ByteReader } from '../../../vmm/base/bytes.ts';
 import { VmError } from '../../../vmm/base/vm-error.ts';
 import type { ValueLocation, ValuePiece } from '../model.ts';
+import { OP } from './operations.ts';
 
 /** What an expression reads (DWARF 5, section 2.5). A register that is not known answers undefined. */
 export interface ExpressionContext {
@@ -60,74 +61,6 @@ async function attempt(run: () => Promise<ValueLocation>): Promise<ValueLocation
     return { kind: 'unavailable', reason: error.message };
   }
 }
-
-/** The operations that are handled by number; ranges of thirty-two stand beside them in `#step`. */
-const OP = {
-  addr: 0x03,
-  deref: 0x06,
-  const1u: 0x08,
-  const1s: 0x09,
-  const2u: 0x0a,
-  const2s: 0x0b,
-  const4u: 0x0c,
-  const4s: 0x0d,
-  const8u: 0x0e,
-  const8s: 0x0f,
-  constu: 0x10,
-  consts: 0x11,
-  dup: 0x12,
-  drop: 0x13,
-  over: 0x14,
-  pick: 0x15,
-  swap: 0x16,
-  rot: 0x17,
-  abs: 0x19,
-  and: 0x1a,
-  div: 0x1b,
-  minus: 0x1c,
-  mod: 0x1d,
-  mul: 0x1e,
-  neg: 0x1f,
-  not: 0x20,
-  or: 0x21,
-  plus: 0x22,
-  plusUconst: 0x23,
-  shl: 0x24,
-  shr: 0x25,
-  shra: 0x26,
-  xor: 0x27,
-  bra: 0x28,
-  eq: 0x29,
-  ge: 0x2a,
-  gt: 0x2b,
-  le: 0x2c,
-  lt: 0x2d,
-  ne: 0x2e,
-  skip: 0x2f,
-  lit0: 0x30,
-  reg0: 0x50,
-  breg0: 0x70,
-  regx: 0x90,
-  fbreg: 0x91,
-  bregx: 0x92,
-  piece: 0x93,
-  derefSize: 0x94,
-  nop: 0x96,
-  callFrameCfa: 0x9c,
-  bitPiece: 0x9d,
-  implicitValue: 0x9e,
-  stackValue: 0x9f,
-  implicitPointer: 0xa0,
-  addrx: 0xa1,
-  constx: 0xa2,
-  entryValue: 0xa3,
-  constType: 0xa4,
-  regvalType: 0xa5,
-  derefType: 0xa6,
-  convert: 0xa8,
-  reinterpret: 0xa9,
-  gnuEntryValue: 0xf3,
-} as const;
 
 type Place =
   | { readonly kind: 'register'; readonly register: number }

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { FrameRegisters, HartView } from '../model.ts';
@@ -28,6 +28,8 @@ export async function stopAt(
 ): Promise<Snapshot> {
   const socket = join(program.folder, 'gdb.sock');
   const dump = join(program.folder, 'ram.bin');
+  // An earlier stop's must not be taken for this one's when gdb gives up.
+  rmSync(dump, { force: true });
   const qemu = spawn(
     'qemu-system-riscv64',
     [

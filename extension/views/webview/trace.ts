@@ -70,13 +70,13 @@ const page = [
 ];
 
 setFollow(true);
-if (saved !== undefined) sendFilter();
 send({ type: 'ready' });
 
 function receive(message: ToTraceView): void {
   switch (message.type) {
     case 'session':
-      if (session?.id !== message.session?.id && message.session !== null) sendFilter(true);
+      // Each session has a feed of its own, which knows whether it shows this filter already.
+      if (session?.id !== message.session?.id) sendFilter(true);
       session = message.session;
       break;
     case 'reset':
@@ -154,8 +154,7 @@ function sendFilter(always = false): void {
     ...(condition === undefined ? {} : { condition }),
   };
   const text = JSON.stringify(filter);
-  // A new session's feed starts without a filter.
-  if (text === (always ? '{}' : sentFilter)) return;
+  if (text === sentFilter && !always) return;
   sentFilter = text;
   send({ type: 'filter', filter });
 }

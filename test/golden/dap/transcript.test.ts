@@ -4,6 +4,7 @@
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { CustomResults } from '../../../debug-adapter/contract/requests.ts';
 import { DapClient, SAMPLE } from '../../support/dap.ts';
 import { checkGolden } from '../../support/golden.ts';
 
@@ -186,12 +187,21 @@ test('custom requests', async () => {
     filter: { kinds: ['mmio'], condition: 'write' },
   });
   await dap.request('hartscope/exitStats', { filter: { kinds: ['mmio', 'sbi'] } });
-  await dap.request('hartscope/devices', { values: false });
   await dap.request('hartscope/setExitBreakpoints', {
     breakpoints: [{ kind: 'mmio', condition: 'write &&' }],
   });
   await dap.request('hartscope/consoleWrite', { text: 'x' });
   checkGolden('dap/custom.txt', dap.transcriptText());
+});
+
+test('the devices of the board', async () => {
+  await stopInMain();
+  const { devices } = await dap.request<CustomResults['hartscope/devices']>('hartscope/devices');
+  const uart = devices.find(({ name }) => name === 'uart0')!;
+  expect(uart).toMatchObject({ compatible: 'ns16550a', base: '0x10000000', irqs: [10] });
+  const status = uart.registers.find(({ name }) => name === 'LSR')!;
+  expect(status).toMatchObject({ offset: 5, size: 1, value: '0x60' });
+  expect(status.fields.find(({ name }) => name === 'THRE')).toMatchObject({ low: 5, high: 5, value: '0x1' });
 });
 
 test('goto moves pc', async () => {

@@ -1,4 +1,5 @@
 import { hex } from '../../base/brands.ts';
+import { VmError } from '../../base/vm-error.ts';
 import { EXIT_KINDS } from '../../protocol/exits.ts';
 import { columns } from './arguments.ts';
 
@@ -37,8 +38,17 @@ export interface FileReaders {
 
 /** A description of a file for people, lines ended. Throws `VmError('bad-file')` for a damaged ELF file or device tree. */
 export function inspectFile(path: string, data: Uint8Array, readers: FileReaders): string {
-  const lines = describe(data, readers);
+  const lines = nameInErrors(path, () => describe(data, readers));
   return [`${path}: ${lines[0]}`, ...lines.slice(1), ''].join('\n');
+}
+
+function nameInErrors<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof VmError)) throw error;
+    throw new VmError(error.code, `${path}: ${error.message}`, error.column);
+  }
 }
 
 function describe(data: Uint8Array, readers: FileReaders): string[] {
