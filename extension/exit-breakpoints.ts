@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { ExitBreakpointConfig } from '../debug-adapter/contract/launch.ts';
-import { EXIT_KINDS, type ExitKind } from '../vmm/protocol/exits.ts';
+import { AVAILABLE_EXIT_KINDS, type ExitKind } from '../vmm/protocol/exits.ts';
 import type { MachineSession } from './sessions.ts';
 
 /** What each kind is, and a condition to start from. */
@@ -16,7 +16,7 @@ const KINDS: Readonly<Record<ExitKind, readonly [description: string, condition:
   wfi: ['a hart waits for an interrupt', ''],
   nested: ['a guest hypervisor takes an exit of its own', ''],
   system: ['the machine powers off, resets or crashes', ''],
-  debug: ['a breakpoint, watchpoint or semihosting call', ''],
+  debug: ['the guest executes ebreak', ''],
 };
 
 /**
@@ -85,7 +85,7 @@ export class ExitBreakpoints implements vscode.Disposable {
 
 async function askForExit(): Promise<ExitBreakpointConfig | undefined> {
   const kind = await vscode.window.showQuickPick(
-    EXIT_KINDS.map((name) => ({ label: name, description: KINDS[name][0], name })),
+    AVAILABLE_EXIT_KINDS.map((name) => ({ label: name, description: KINDS[name][0], name })),
     { title: 'Break on Exit (1/2): the kind', placeHolder: 'Which exits from guest to VMM?' },
   );
   if (kind === undefined) return undefined;

@@ -1,9 +1,12 @@
 import * as vscode from 'vscode';
 import type { MachineSession } from './sessions.ts';
 
+/** VS Code makes URIs of the paths in an adapter's answers, as text or as an object, also for a custom request. */
+type SourcePath = string | { readonly scheme: string; readonly path: string; readonly authority?: string };
+
 interface DisassembleBody {
   readonly instructions: readonly {
-    readonly location?: { readonly path?: string };
+    readonly location?: { readonly path?: SourcePath };
     readonly line?: number;
     readonly column?: number;
   }[];
@@ -19,7 +22,7 @@ export async function openSource(session: MachineSession, pc: string): Promise<v
   }
   const at = new vscode.Position(found.line - 1, found.column - 1);
   try {
-    await vscode.window.showTextDocument(vscode.Uri.file(found.path), {
+    await vscode.window.showTextDocument(found.uri, {
       selection: new vscode.Range(at, at),
       preserveFocus: true,
       preview: true,
@@ -33,7 +36,7 @@ export async function openSource(session: MachineSession, pc: string): Promise<v
 async function sourceOf(
   { debug }: MachineSession,
   pc: string,
-): Promise<{ path: string; line: number; column: number } | undefined> {
+): Promise<{ uri: vscode.Uri; line: number; column: number } | undefined> {
   const body = (await debug.customRequest('disassemble', {
     memoryReference: pc,
     instructionCount: 1,
@@ -41,5 +44,11 @@ async function sourceOf(
   const instruction = body.instructions[0];
   const path = instruction?.location?.path;
   if (path === undefined || instruction?.line === undefined) return undefined;
-  return { path, line: instruction.line, column: instruction.column ?? 1 };
+  return { uri: toUri(path), line: instruction.line, column: instruction.column ?? 1 };
+}
+
+function toUri(path: SourcePath): vscode.Uri {
+  if (typeof path !== 'string') return vscode.Uri.from(path);
+  // A scheme has two letters or more; one is a drive of Windows.
+  return /^[a-z][\w+.-]+:\//i.test(path) ? vscode.Uri.parse(path) : vscode.Uri.file(path);
 }

@@ -112,6 +112,10 @@ describeNeeding(needed, 'VS Code with the extension', () => {
     await trace.locator('.details', { hasText: 'uart0' }).waitFor();
     await editor.screenshot('exits');
 
+    await trace.locator('input').fill('trap_entry');
+    await rows.filter({ hasText: 'trap.S' }).first().click();
+    await editor.page.locator('.tab.active', { hasText: 'trap.S' }).waitFor();
+
     await trace.locator('input').fill('device ==');
     await trace.locator('.outcome.fault').waitFor();
   });
