@@ -185,7 +185,7 @@ function connectEvents(context: SessionContext, debuggee: Debuggee, isReleased: 
 async function followEvent(context: SessionContext, run: RunControl, event: VmEvent): Promise<void> {
   switch (event.event) {
     case 'stopped':
-      return run.onStopped(event.stop);
+      return run.onStopped(event.stop, event.registers);
     case 'resumed':
       return run.onResumed();
     case 'log': {

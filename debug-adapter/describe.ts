@@ -16,23 +16,7 @@ export const EXIT_TITLES: Record<ExitKind, string> = {
   wfi: 'Wait for interrupt',
   nested: "A guest hypervisor's exit",
   system: 'Shutdown, reset, crash',
-  debug: 'Guest debug event',
-};
-
-/** Fields of each kind that conditions can name, for help and completion. */
-export const EXIT_FIELDS: Record<ExitKind, readonly string[]> = {
-  mmio: ['device', 'register', 'offset', 'address', 'size', 'write', 'value'],
-  sbi: ['ext', 'extId', 'fn', 'function', 'args', 'error', 'value'],
-  csr: ['csr', 'number', 'write', 'old', 'value'],
-  trap: ['cause', 'interrupt', 'name', 'tval', 'from', 'to'],
-  irq: ['line', 'device', 'event'],
-  'page-fault': ['address', 'reason', 'write'],
-  'tlb-flush': ['fence', 'address', 'asid'],
-  virtqueue: ['device', 'queue', 'event', 'descriptors', 'bytes'],
-  wfi: ['until'],
-  nested: ['cause', 'htinst', 'htval'],
-  system: ['event', 'code'],
-  debug: ['event', 'address'],
+  debug: 'Breakpoint instruction (ebreak)',
 };
 
 /** One line without a period, such as `write uart0.THR = 0x48 'H'`. Before the VMM handled an exit its result is not known, and not said. */

@@ -3,7 +3,7 @@
  * The VMM evaluates them; here they are joined into the one list it takes.
  */
 import { VmError } from '../vmm/base/vm-error.ts';
-import { EXIT_KINDS, type ExitKind } from '../vmm/protocol/exits.ts';
+import { AVAILABLE_EXIT_KINDS, type ExitKind } from '../vmm/protocol/exits.ts';
 import type { ExitBreakpointInput, Results } from '../vmm/protocol/messages.ts';
 import { nearest } from './contract/nearest.ts';
 import type { ExitBreakpointResult } from './contract/requests.ts';
@@ -51,8 +51,9 @@ export class ExitBreakpointStore {
  */
 export function parseFilter(kind: string, text: string): WantedExitBreakpoint {
   if (!isExitKind(kind)) {
-    const near = nearest(kind, EXIT_KINDS);
-    const hint = near === undefined ? `Kinds are ${EXIT_KINDS.join(', ')}.` : `Did you mean "${near}"?`;
+    const near = nearest(kind, AVAILABLE_EXIT_KINDS);
+    const hint =
+      near === undefined ? `Kinds are ${AVAILABLE_EXIT_KINDS.join(', ')}.` : `Did you mean "${near}"?`;
     return { refused: { verified: false, message: `There is no exit of kind "${kind}". ${hint}` } };
   }
   try {
@@ -115,4 +116,5 @@ function describeCheck(check: Check | undefined): ExitBreakpointResult {
 const withColumn = (message: string, column: number | undefined): string =>
   column === undefined || /column \d/.test(message) ? message : `${message} (column ${column})`;
 
-const isExitKind = (kind: string): kind is ExitKind => (EXIT_KINDS as readonly string[]).includes(kind);
+const isExitKind = (kind: string): kind is ExitKind =>
+  (AVAILABLE_EXIT_KINDS as readonly string[]).includes(kind);

@@ -3,6 +3,7 @@
  * or is written to. Invariant: nothing here survives `forget`; the VMM holds the truth.
  */
 import { VmError } from '../vmm/base/vm-error.ts';
+import { csrByName } from '../vmm/isa/csrs.ts';
 import type { CsrValue, Registers } from '../vmm/protocol/messages.ts';
 import { csrFieldsOf } from './registers.ts';
 import type { SymbolStore } from './symbol-store.ts';
@@ -10,10 +11,14 @@ import { type Frame, type HartView, type Symbols, unwindStack } from './symbols/
 import { type EvaluationContext, frameContext } from './values/index.ts';
 import type { Vm } from './vm-client.ts';
 
-/** Reads are kept in blocks of this many bytes: a power of two below the page size, so a block is mapped whole or not at all. */
-const BLOCK_BYTES = 256;
+/** Reads are kept in blocks of this many bytes: a page, which is mapped whole or not at all, and most often holds the stack's top. */
+const BLOCK_BYTES = 4096;
 /** Longer reads are made directly: they are memory views, not unwinding. */
 const CACHED_READ_BYTES_MAX = 4096;
+/** What tells traps and address spaces apart, with their numbers. */
+const UNWINDING_CSRS: ReadonlyMap<string, number> = new Map(
+  ['mtvec', 'mepc', 'stvec', 'sepc', 'satp'].map((name) => [name, csrByName(name)!.number]),
+);
 
 export type Space = 'virtual' | 'physical';
 
@@ -31,6 +36,7 @@ export class MachineView {
   #caching = false;
   #harts = new Map<number, Promise<HartState>>();
   #csrs = new Map<number, Promise<ReadonlyMap<string, CsrValue>>>();
+  #unwindingCsrs = new Map<number, Promise<readonly CsrValue[]>>();
   #stacks = new Map<number, Promise<LazyStack>>();
   #blocks = new Map<string, Promise<Uint8Array>>();
 
@@ -44,12 +50,20 @@ export class MachineView {
     this.#caching = stopped;
     this.#harts.clear();
     this.#csrs.clear();
+    this.#unwindingCsrs.clear();
     this.#stacks.clear();
     this.#blocks.clear();
   }
 
+  /** What the VMM told with a stop is not asked for again. */
+  learn(hart: number, registers: Registers): void {
+    if (this.#caching) this.#harts.set(hart, this.#stateOf(hart, registers));
+  }
+
   hart(hart: number): Promise<HartState> {
-    return this.#kept(this.#harts, hart, () => this.#readHart(hart));
+    return this.#kept(this.#harts, hart, async () =>
+      this.#stateOf(hart, await this.#vm.request('vm.registers', { hart })),
+    );
   }
 
   /** All CSRs the hart has, by lower-case name, in order of number. */
@@ -135,13 +149,12 @@ export class MachineView {
     return frameContext({ symbols, frame, hart: view, csrFields: csrFieldsOf });
   }
 
-  async #readHart(hart: number): Promise<HartState> {
-    const registers = await this.#vm.request('vm.registers', { hart });
+  async #stateOf(hart: number, registers: Registers): Promise<HartState> {
     const view: HartView = {
       registers: { pc: registers.pc, x: registers.x, f: registers.f },
       privilege: registers.privilege,
       readMemory: (address, length) => this.readMemory(hart, address, length),
-      readCsr: async (name) => (await this.csrs(hart)).get(name)?.value,
+      readCsr: (name) => this.#readCsr(hart, name),
     };
     return { hart, registers, view, symbols: await this.#symbolsFor(hart, registers) };
   }
@@ -149,10 +162,21 @@ export class MachineView {
   /** Files meant for one address space count only while the hart is in it. */
   async #symbolsFor(hart: number, registers: Registers): Promise<Symbols> {
     if (!this.#symbols.hasSpaces) return this.#symbols.all;
-    const satp = (await this.csrs(hart)).get('satp')?.value ?? 0n;
+    const satp = (await this.#readCsr(hart, 'satp')) ?? 0n;
     // satp.MODE 0 is Bare (RISC-V privileged, "Supervisor Address Translation and Protection Register").
     const translated = registers.privilege !== 'M' && satp >> 60n !== 0n;
     return translated ? this.#symbols.virtual : this.#symbols.physical;
+  }
+
+  /** The few that every stack is unwound with are asked for together; a hart has hundreds. */
+  async #readCsr(hart: number, name: string): Promise<bigint | undefined> {
+    const number = UNWINDING_CSRS.get(name);
+    if (number === undefined || this.#csrs.has(hart)) return (await this.csrs(hart)).get(name)?.value;
+    const csrs = await this.#kept(this.#unwindingCsrs, hart, async () => {
+      const numbers = [...UNWINDING_CSRS.values()];
+      return (await this.#vm.request('vm.csrs', { hart, numbers })).csrs;
+    });
+    return csrs.find((csr) => csr.number === number)?.value;
   }
 
   #block(hart: number, address: bigint, space: Space): Promise<Uint8Array> {

@@ -3,7 +3,7 @@
  * only, so nothing here runs concurrently with itself.
  */
 import { VmError } from '../vmm/base/vm-error.ts';
-import type { StopInfo } from '../vmm/protocol/messages.ts';
+import type { Registers, StopInfo } from '../vmm/protocol/messages.ts';
 import type { Breakpoint, BreakpointStore } from './breakpoints.ts';
 import { describeExit } from './describe.ts';
 import type { MachineView } from './machine-view.ts';
@@ -37,7 +37,7 @@ export interface RunControlPorts {
 
 /** What is needed of the virtual machine, and of what is known about it. */
 export type VmRequests = Pick<Vm, 'request'>;
-export type StoppedMachine = Pick<MachineView, 'forget' | 'frame' | 'frames' | 'hart' | 'evaluationContext'>;
+export type StoppedMachine = Pick<MachineView, 'evaluationContext' | 'forget' | 'frame' | 'frames' | 'hart' | 'learn'>;
 
 export type RunState = 'starting' | 'stopped' | 'running' | 'ended';
 
@@ -131,10 +131,11 @@ export class RunControl {
     await this.#go();
   }
 
-  /** The VMM reports a stop. */
-  async onStopped(stop: StopInfo): Promise<void> {
+  /** The VMM reports a stop, and the registers of the hart that caused it. */
+  async onStopped(stop: StopInfo, registers: Registers): Promise<void> {
     if (this.#state !== 'running') return;
     this.#view.forget(true);
+    this.#view.learn(stop.hart, registers);
     this.#state = 'stopped';
     await this.#settle(stop);
   }
@@ -259,11 +260,6 @@ const STOPS: Record<StopInfo['reason'], (stop: StopInfo) => StopWords> = {
   pause: () => ({ reason: 'pause', description: 'Paused' }),
   step: () => ({ reason: 'step', description: 'Paused after a step' }),
   breakpoint: () => ({ reason: 'breakpoint', description: 'Paused on breakpoint' }),
-  ebreak: () => ({
-    reason: 'breakpoint',
-    description: 'Paused on ebreak',
-    text: 'The guest executed an ebreak instruction',
-  }),
   exit: ({ record }) =>
     record === undefined
       ? { reason: 'exception', description: 'Paused on an exit' }

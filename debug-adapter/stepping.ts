@@ -40,7 +40,7 @@ export interface StepPlan {
 
 /** A step that needs more of the VMM's steps than this wanders in code without lines: it ends where it is. */
 const ROUNDS_MAX = 1000;
-/** The frame a step began in, or returns to, is among the innermost; the whole stack is not unwound for each step. */
+/** The frame a step began in is among the innermost; the whole stack is not unwound for each step. */
 const FRAMES_MAX = 32;
 
 /** @throws VmError `wrong-state` when there is no frame to step out to. */
@@ -50,12 +50,14 @@ export async function beginStep(
   kind: StepKind,
   granularity: Granularity,
 ): Promise<StepPlan> {
-  const frames = await view.frames(hart, FRAMES_MAX);
   const { registers, symbols } = await view.hart(hart);
+  const inlineDepth = symbols.inlineChain(registers.pc).length;
+  // The functions inlined at pc and the one they are in; its caller, which takes reading the stack, only to step out.
+  const frames = await view.frames(hart, Math.max(1, inlineDepth) + (kind === 'stepOut' ? 1 : 0));
   const physical = frames.find((frame) => !frame.inlined);
   const plan = {
     ...{ kind, hart, granularity, frame: physical && identityOf(physical), rounds: 0 },
-    inlineDepth: symbols.inlineChain(registers.pc).length,
+    inlineDepth,
   };
   if (kind === 'stepOut') return { ...plan, ...stepOut(frames, symbols, registers.pc) };
   const mode = kind === 'next' ? 'over' : 'into';

@@ -4,14 +4,14 @@
  */
 import * as z from 'zod';
 import { VmError } from '../../vmm/base/vm-error.ts';
-import { EXIT_KINDS } from '../../vmm/protocol/exits.ts';
+import { AVAILABLE_EXIT_KINDS } from '../../vmm/protocol/exits.ts';
 import type { ExitBreakpointInput } from '../../vmm/protocol/messages.ts';
 import { nearest } from './nearest.ts';
 
 /** The debug type in `launch.json`. */
 export const DEBUG_TYPE = 'hartscope';
 
-const kind = z.enum(EXIT_KINDS);
+const kind = z.enum(AVAILABLE_EXIT_KINDS);
 
 /** One entry of `exits`: a breakpoint on an exit from the guest to the VMM. Same shape as the protocol's. */
 export const exitBreakpointConfigSchema = z.strictObject({
@@ -290,7 +290,7 @@ function explain(
 /** What to say of values that may be of several types. */
 const PLAIN_TYPES: Record<string, string> = {
   memory: 'it must be a number of bytes, or a text such as "128M"',
-  trace: `it must be true, false, or a list of ${EXIT_KINDS.join(', ')}`,
+  trace: `it must be true, false, or a list of ${AVAILABLE_EXIT_KINDS.join(', ')}`,
 };
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1).replace(/\.$/, '');

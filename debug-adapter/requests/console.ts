@@ -1,7 +1,7 @@
 /** Commands of the debug console: `walk`, `exits`, `trace`, `devices`, `help`. All else typed there is an expression. */
 import { hex } from '../../vmm/base/brands.ts';
 import { VmError } from '../../vmm/base/vm-error.ts';
-import { EXIT_KINDS, type ExitKind, type ExitRecord } from '../../vmm/protocol/exits.ts';
+import { AVAILABLE_EXIT_KINDS, type ExitKind, type ExitRecord } from '../../vmm/protocol/exits.ts';
 import type { AccessType, WalkResult } from '../../vmm/protocol/walk.ts';
 import type { Debuggee } from '../debuggee.ts';
 import { describeExit } from '../describe.ts';
@@ -202,11 +202,11 @@ async function devices({ debuggee, text }: Invocation): Promise<string> {
 
 function parseKinds(words: readonly string[]): ExitKind[] {
   return words.map((word) => {
-    const kind = EXIT_KINDS.find((one) => one === word);
+    const kind = AVAILABLE_EXIT_KINDS.find((one) => one === word);
     if (kind === undefined) {
       throw new VmError(
         'bad-request',
-        `There is no exit of kind "${word}". Kinds are ${EXIT_KINDS.join(', ')}.`,
+        `There is no exit of kind "${word}". Kinds are ${AVAILABLE_EXIT_KINDS.join(', ')}.`,
       );
     }
     return kind;

@@ -1,12 +1,13 @@
 /** initialize, launch, attach, configurationDone, disconnect, terminate, restart, cancel. */
 import { VmError } from '../../vmm/base/vm-error.ts';
-import { EXIT_KINDS, type ExitKind } from '../../vmm/protocol/exits.ts';
+import { fieldsOf } from '../../vmm/protocol/condition-fields.ts';
+import { AVAILABLE_EXIT_KINDS, type ExitKind } from '../../vmm/protocol/exits.ts';
 import { type Attached, announceEnd, attach, type Launched, launch } from '../bring-up.ts';
 import { type LaunchInput, parseAttach, parseLaunch } from '../contract/launch.ts';
 import { CLIENT_FLAG } from '../contract/requests.ts';
 import type { Dap, Handlers } from '../dap.ts';
 import type { Debuggee } from '../debuggee.ts';
-import { EXIT_FIELDS, EXIT_TITLES } from '../describe.ts';
+import { EXIT_TITLES } from '../describe.ts';
 import { debuggeeOf, type SessionContext } from './context.ts';
 
 /** What a session is about, between launch or attach and configurationDone, and for a restart. */
@@ -115,6 +116,7 @@ const EXAMPLES: Partial<Record<ExitKind, string>> = {
   trap: '!interrupt && cause == 13',
   irq: 'device == "uart0" && event == "claimed"',
   system: 'event == "shutdown"',
+  debug: 'event == "breakpoint"',
 };
 
 const exampleOf = (kind: ExitKind): string =>
@@ -135,12 +137,12 @@ const CAPABILITIES: Dap.Capabilities = {
   completionTriggerCharacters: ['$', '.', ' '],
   supportsExceptionInfoRequest: true,
   supportsExceptionFilterOptions: true,
-  exceptionBreakpointFilters: EXIT_KINDS.map((kind) => ({
+  exceptionBreakpointFilters: AVAILABLE_EXIT_KINDS.map((kind) => ({
     filter: kind,
     label: `Exit: ${EXIT_TITLES[kind]}`,
     description: `Stop when the guest leaves to the VMM with an exit of kind "${kind}".`,
     supportsCondition: true,
-    conditionDescription: `Fields: ${EXIT_FIELDS[kind].join(', ')}. Then, if wanted, @pre or @post, #hits, !log.${exampleOf(kind)}`,
+    conditionDescription: `Fields: ${[...fieldsOf(kind).keys()].join(', ')}. Then, if wanted, @pre or @post, #hits, !log.${exampleOf(kind)}`,
   })),
   supportsValueFormattingOptions: true,
   supportsDelayedStackTraceLoading: true,

@@ -74,8 +74,8 @@ const setups: readonly Setup[] = [
 ];
 
 describeWithGuests('firmware and boot loader from Debian', () => {
-  test.each(setups)('$name: reaches its prompt, answers, restarts', ({ config }) => {
-    const { output, machine } = converseWithMachine(config, SESSION, STEPS_MAX);
+  test.each(setups)('$name: reaches its prompt and answers', ({ config }) => {
+    const { output, machine } = converseWithMachine(config, SESSION.slice(0, 5), STEPS_MAX);
     expect(output).toContain('U-Boot 20');
     expect(output).toContain('DRAM:  128 MiB');
     expect(output).toContain('-> start    = 0x0000000080000000');
@@ -116,7 +116,7 @@ describeWithGuests('firmware and boot loader from Debian', () => {
   });
 
   describeWith(['qemu-system-riscv64'], 'against QEMU', () => {
-    test.each(setups)('$name prints what QEMU prints', async ({ config, qemu }) => {
+    test.each(setups)('$name prints what QEMU prints, a restart included', async ({ config, qemu }) => {
       const machine = ['-M', 'virt', '-cpu', 'rv64,h=false'];
       const expected = await converseWithQemu([...machine, ...qemu], SESSION);
       const { output } = converseWithMachine(config, SESSION, STEPS_MAX);

@@ -156,7 +156,6 @@ function fakeHart(index: number, machine: FakeMachine): Hart {
     walk: (address) => ({ mode: 'Bare', address, levels: [], physical: address }),
     translate: (address) => physical(address),
     flushTranslations: () => {},
-    stopOnEbreak: false,
     save: () => ({ version: 1 }),
     restore: () => {},
   };

@@ -37,6 +37,8 @@ export interface HartPorts {
    * (then it traps). The port reads and writes a0..a7 through the hart. `stop`: a `pre` breakpoint; not executed.
    */
   readonly sbiCall?: (hart: number) => 'done' | 'stop';
+  /** A monotonic clock for the handler times of exits, a measurement only; absent: they are 0. */
+  readonly nowNs?: () => number;
   /** Stores that hit [`tohost`, +8) of an HTIF image end the instruction first and then call this; see `Hart.watchHtif`. */
   readonly tohost?: (hart: number) => void;
 }
@@ -47,10 +49,9 @@ export interface HartPorts {
  * - `wfi`: the hart waits for an interrupt (counted as a step already).
  * - `breakpoint`: an address breakpoint at pc; the instruction is not executed.
  * - `exit-stop`: the sink said stop; pc is at the instruction (`pre`) or after it (`post`).
- * - `ebreak`: only when `stopOnEbreak` is set.
  * - `yield`: a port called `requestYield` (reset, power-off, changed deadline, host request).
  */
-export type HartReturn = 'budget' | 'wfi' | 'breakpoint' | 'exit-stop' | 'ebreak' | 'yield';
+export type HartReturn = 'budget' | 'wfi' | 'breakpoint' | 'exit-stop' | 'yield';
 
 /** One hart of a machine. Not re-entrant; ports may call its accessors while it is inside `run`. */
 export interface Hart extends Snapshottable {
@@ -108,9 +109,6 @@ export interface Hart extends Snapshottable {
   translate(address: VirtualAddress): PhysicalAddress | undefined;
   /** Drops cached translations: all of them (another hart's remote fence, a debugger's page-table write). */
   flushTranslations(): void;
-
-  /** `ebreak` in any mode returns from `run` instead of trapping (a debugger asked for it). */
-  stopOnEbreak: boolean;
 }
 
 /** What the harts of a machine share: decoded code, breakpoints. Implemented beside the hart. */

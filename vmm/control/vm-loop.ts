@@ -6,7 +6,7 @@ import { INTERACTIVE_STEPS_MAX, Slices } from '../scheduler/slices.ts';
 import { WallPace } from '../scheduler/wall-pace.ts';
 import { ConsoleBatch } from './console-batch.ts';
 import { errorReport } from './errors.ts';
-import { answer, type ExitBreakpointResults, type VmSubject } from './vm-requests.ts';
+import { answer, type ExitBreakpointResults, registers, type VmSubject } from './vm-requests.ts';
 
 /** At most ten `traced` events a second. */
 const TRACED_INTERVAL_NS = 100_000_000;
@@ -231,7 +231,8 @@ export class VmLoop implements VmSubject {
     this.#state = 'stopped';
     this.#stop = stop;
     this.#idleUntil = undefined;
-    this.#tell({ kind: 'event', event: 'stopped', params: { stop } });
+    const params = { stop, registers: registers(this.machine, stop.hart) };
+    this.#tell({ kind: 'event', event: 'stopped', params });
   }
 
   /** Where the machine stands, seen from the first hart that does not wait. */

@@ -120,7 +120,8 @@ function findHart(machine: Machine, index: number): Hart {
 
 const LETTER = { [PRIVILEGE.U]: 'U', [PRIVILEGE.S]: 'S', [PRIVILEGE.M]: 'M' } as const;
 
-function registers(machine: Machine, index: number): Registers {
+/** A hart's registers as the protocol tells them. @throws VmError `no-such-hart`. */
+export function registers(machine: Machine, index: number): Registers {
   const hart = findHart(machine, index);
   const all = (read: (register: number) => bigint) =>
     Array.from({ length: 32 }, (_, register) => read(register));

@@ -36,19 +36,26 @@ export class Names {
 const PRIVILEGES: readonly Privilege[] = ['U', 'S', 'M'];
 const ABSENT = 0xffff_ffff_ffff_ffffn;
 
+/** The same memory as 64-bit and as 32-bit words; the latter spare a bigint where a number fits. */
+export interface RecordViews {
+  readonly words: BigUint64Array;
+  readonly halves: Uint32Array;
+}
+
 /**
  * Writes an exit to `PAYLOAD_WORDS` words. The first is the head: kind in 8 bits, flags in 8, a name in 16 and
  * a small number or a second name in 32; what the others mean depends on the kind.
  */
-export function encodeExit(exit: VmExit, words: BigUint64Array, at: number, names: Names): void {
+export function encodeExit(exit: VmExit, { words, halves }: RecordViews, at: number, names: Names): void {
   const head = (name: string, flags: number, small: number): void => {
-    const low = KIND_INDEX[exit.kind] | (flags << 8) | (names.number(name) << 16);
-    words[at] = (BigInt(small >>> 0) << 32n) | BigInt(low >>> 0);
+    halves[2 * at] = KIND_INDEX[exit.kind] | (flags << 8) | (names.number(name) << 16);
+    halves[2 * at + 1] = small;
   };
   switch (exit.kind) {
     case 'mmio':
       head(exit.device, Number(exit.write) | (exit.size << 1), exit.offset);
-      words[at + 1] = BigInt(names.number(exit.register));
+      halves[2 * at + 2] = names.number(exit.register);
+      halves[2 * at + 3] = 0;
       words[at + 2] = exit.address;
       words[at + 3] = exit.value;
       return;
@@ -118,12 +125,12 @@ export function encodeExit(exit: VmExit, words: BigUint64Array, at: number, name
 const SBI_ARGUMENTS = 6;
 
 /** Reads back what `encodeExit` wrote with the same names. */
-export function decodeExit(words: BigUint64Array, at: number, names: Names): VmExit {
-  const low = Number(words[at]! & 0xffff_ffffn);
+export function decodeExit({ words, halves }: RecordViews, at: number, names: Names): VmExit {
+  const low = halves[2 * at]!;
   const kind = EXIT_KINDS[low & 0xff] as ExitKind;
   const flags = (low >>> 8) & 0xff;
   const name = names.name(low >>> 16);
-  const small = Number(words[at]! >> 32n);
+  const small = halves[2 * at + 1]!;
   const word = (index: number): bigint => words[at + index]!;
   const nameAt = <T extends string>(index: number): T => names.name(Number(word(index))) as T;
   const optional = (index: number): bigint | null => (word(index) === ABSENT ? null : word(index));

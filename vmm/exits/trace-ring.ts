@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { ExitContext, ExitRecord, VmExit } from '../protocol/exits.ts';
-import { decodeExit, encodeExit, type Names, PAYLOAD_WORDS } from './record-codec.ts';
+import { decodeExit, encodeExit, type Names, PAYLOAD_WORDS, type RecordViews } from './record-codec.ts';
 
 /**
  * Records kept. At 128 bytes each the ring takes 2 MiB, small beside any guest's RAM, and holds the last
@@ -25,6 +25,7 @@ export class TraceRing {
   readonly #words: BigUint64Array;
   readonly #floats: Float64Array;
   readonly #halves: Uint32Array;
+  readonly #views: RecordViews;
 
   constructor(names: Names, capacity = TRACE_RECORDS) {
     assert(capacity > 0, 'a ring holds at least one record');
@@ -34,6 +35,7 @@ export class TraceRing {
     this.#words = new BigUint64Array(buffer);
     this.#floats = new Float64Array(buffer);
     this.#halves = new Uint32Array(buffer);
+    this.#views = { words: this.#words, halves: this.#halves };
   }
 
   /** Returns the record's sequence number. */
@@ -46,7 +48,7 @@ export class TraceRing {
     // Handler times above 4 s are cut: half a word is enough for a measurement of microseconds.
     this.#halves[(at + 3) * 2] = Math.min(context.handlerNs, 0xffff_ffff);
     this.#halves[(at + 3) * 2 + 1] = context.hart | (context.stage === 'post' ? 0x100 : 0);
-    encodeExit(exit, this.#words, at + HEADER_WORDS, this.#names);
+    encodeExit(exit, this.#views, at + HEADER_WORDS, this.#names);
     return sequence;
   }
 
@@ -62,7 +64,7 @@ export class TraceRing {
       step: this.#words[at + 2]!,
       stage: (flags & 0x100) !== 0 ? 'post' : 'pre',
       handlerNs: this.#halves[(at + 3) * 2]!,
-      exit: decodeExit(this.#words, at + HEADER_WORDS, this.#names),
+      exit: decodeExit(this.#views, at + HEADER_WORDS, this.#names),
     };
   }
 

@@ -43,6 +43,8 @@ export class HartCore {
   stopAfter = false;
   /** Kinds of exit that the present instruction began; emptied when it is done. */
   readonly #begun: ExitKind[] = [];
+  /** When the handler of an exit that someone watches began, by the host's clock. */
+  readonly #startedNs = new Map<ExitKind, number>();
   /** What the instruction had begun when a `pre` stage stopped it, and the kind that did. */
   #stopped: StoppedInstruction | null = null;
   #resumes: StoppedInstruction | null = null;
@@ -93,7 +95,10 @@ export class HartCore {
   beginExit(kind: ExitKind, describe: () => VmExit): boolean {
     const { exits } = this.ports;
     const { id } = this.state;
-    if (this.#resumes?.begun.includes(kind)) return false;
+    if (this.#resumes?.begun.includes(kind)) {
+      this.#startTiming(kind);
+      return false;
+    }
     if (this.#resumes?.by !== kind && exits.watches(kind, 'pre')) {
       if (exits.report(id, 'pre', describe(), 0) === 'stop') {
         this.#stopped = { begun: [...this.#begun], by: kind };
@@ -102,6 +107,7 @@ export class HartCore {
     }
     exits.count(id, kind);
     this.#begun.push(kind);
+    this.#startTiming(kind);
     return false;
   }
 
@@ -109,10 +115,19 @@ export class HartCore {
   endExit(kind: ExitKind, describe: () => VmExit): void {
     const { exits } = this.ports;
     if (!exits.watches(kind, 'post')) return;
-    if (exits.report(this.state.id, 'post', describe(), 0) === 'stop') {
+    const started = this.#startedNs.get(kind);
+    this.#startedNs.delete(kind);
+    const handlerNs = started === undefined ? 0 : this.ports.nowNs!() - started;
+    if (exits.report(this.state.id, 'post', describe(), handlerNs) === 'stop') {
       this.stopAfter = true;
       this.attention = true;
     }
+  }
+
+  /** A stop between an exit's stages is no part of its handler's time: timing starts again on resumption. */
+  #startTiming(kind: ExitKind): void {
+    const { exits, nowNs } = this.ports;
+    if (nowNs !== undefined && exits.watches(kind, 'post')) this.#startedNs.set(kind, nowNs());
   }
 
   /** Begins a run; with `resume` its first instruction does not stop again where it stopped last. */

@@ -29,11 +29,13 @@ export function writeInstret(core: HartCore, value: bigint, byInstruction: boole
   core.instretOffset = running ? value - BigInt(core.retired + (byInstruction ? 1 : 0)) : value;
 }
 
-/** Writes mcountinhibit; the counters keep their values across the change. */
+/** Writes mcountinhibit; the counters that it stops or starts keep their values across the change. */
 export function writeInhibit(core: HartCore, value: number, byInstruction: boolean): void {
+  const next = value & (INHIBIT.CY | INHIBIT.IR);
+  const changed = core.state.lo(CSR.mcountinhibit) ^ next;
   const cycle = readCycle(core);
   const instret = readInstret(core);
-  core.state.set(CSR.mcountinhibit, value & (INHIBIT.CY | INHIBIT.IR), 0);
-  writeCycle(core, cycle, byInstruction);
-  writeInstret(core, instret, byInstruction);
+  core.state.set(CSR.mcountinhibit, next, 0);
+  if ((changed & INHIBIT.CY) !== 0) writeCycle(core, cycle, byInstruction);
+  if ((changed & INHIBIT.IR) !== 0) writeInstret(core, instret, byInstruction);
 }

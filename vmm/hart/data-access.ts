@@ -257,8 +257,13 @@ export class DataAccess {
       second = this.#resolve(nextLo, nextHi, size - inFirst, access);
       if (second === TRAPPED) return undefined;
     }
-    if (first === OUTSIDE_RAM || (inFirst < size && second === OUTSIDE_RAM)) {
+    // tval names the part that faulted (privileged, "Supervisor Trap Value (stval) Register").
+    if (first === OUTSIDE_RAM) {
       this.#trap(ACCESS_FAULT[access]!, lo, hi);
+      return undefined;
+    }
+    if (inFirst < size && second === OUTSIDE_RAM) {
+      this.#trap(ACCESS_FAULT[access]!, nextLo, nextHi);
       return undefined;
     }
     return (byte) => (byte < inFirst ? first + byte : second + byte - inFirst);

@@ -285,25 +285,6 @@ describe('breakpoints', () => {
     expect(machine.hart.run(1, true)).toBe('budget');
     expect(machine.hart.getX(11)).toBe(1n);
   });
-
-  it('return from ebreak only when asked to', () => {
-    const machine = new BareHarts();
-    const { spot } = machine.start(`
-      lla t0, handler
-      csrrw zero, mtvec, t0
-    spot:
-      ebreak
-    handler:
-      addi a0, a0, 1
-    `);
-    machine.hart.stopOnEbreak = true;
-    expect(machine.hart.run(10)).toBe('ebreak');
-    expect(machine.hart.getPc()).toBe(spot);
-    machine.hart.stopOnEbreak = false;
-    expect(machine.hart.run(2)).toBe('budget');
-    expect(machine.hart.getX(10)).toBe(1n);
-    expect(machine.hart.readCsr(0x342)).toBe(3n);
-  });
 });
 
 describe('memory', () => {

@@ -44,7 +44,8 @@ export class HartExecution {
   readonly #fetch: InstructionFetch;
   readonly #data: DataAccess;
   readonly #breakpoints: Breakpoints;
-  stopOnEbreak = false;
+  /** Tells the other harts that this one is about to execute. */
+  readonly #takesTurn: () => void;
   #yieldRequested = false;
   #inside = false;
   /** A breakpoint that the run began at, not to be hit before it was executed once. */
@@ -60,6 +61,7 @@ export class HartExecution {
       fetch: InstructionFetch;
       data: DataAccess;
       breakpoints: Breakpoints;
+      takesTurn: () => void;
     },
   ) {
     this.#core = core;
@@ -68,6 +70,7 @@ export class HartExecution {
     this.#fetch = parts.fetch;
     this.#data = parts.data;
     this.#breakpoints = parts.breakpoints;
+    this.#takesTurn = parts.takesTurn;
   }
 
   run(budgetSteps: number, skipBreakpoint: boolean): HartReturn {
@@ -78,6 +81,7 @@ export class HartExecution {
     this.#skippedBreakpoint = skipBreakpoint ? core.state.big(HART.pc) : -1n;
     core.beginRun(skipBreakpoint);
     core.refreshTimer();
+    if (budgetSteps > 0) this.#takesTurn();
     const end = core.steps + budgetSteps;
     try {
       return this.#runUntil(end);
@@ -295,8 +299,7 @@ export class HartExecution {
       case 'ecall':
         return this.#ecall();
       case 'ebreak':
-        if (this.stopOnEbreak) return 'ebreak';
-        return this.#fault(CAUSE.breakpoint, state.lo(HART.pc), state.hi(HART.pc));
+        return this.#ebreak();
       case 'mret':
         return this.#return(PRIVILEGE.M);
       case 'sret':
@@ -348,6 +351,15 @@ export class HartExecution {
     // The guest trapped to a supervisor execution environment: nothing retired.
     this.#core.notRetired++;
     return this.#retire(4, moves);
+  }
+
+  /** A debugger that asked for it stops at the exit; the exception is the guest's own in any case. */
+  #ebreak(): Outcome {
+    const core = this.#core;
+    const describe = (): VmExit => ({ kind: 'debug', event: 'breakpoint', address: core.state.big(HART.pc) });
+    if (core.beginExit('debug', describe)) return 'exit-stop';
+    core.endExit('debug', describe);
+    return this.#fault(CAUSE.breakpoint, core.state.lo(HART.pc), core.state.hi(HART.pc));
   }
 
   #return(from: typeof PRIVILEGE.M | typeof PRIVILEGE.S): Outcome {

@@ -78,6 +78,24 @@ describe('exits', () => {
     expect(after.machine.hart.steps).toBe(1);
   });
 
+  it('stop at an ebreak, which traps on resumption, before it or on the way', () => {
+    const before = stoppingAt('debug:pre', 'addi a0, a0, 1\n at:\n ebreak');
+    expect(before.machine.hart.run(10)).toBe('exit-stop');
+    expect(before.machine.hart.getPc()).toBe(before.labels['at']);
+    expect(before.machine.hart.steps).toBe(1);
+    const exit = { kind: 'debug', event: 'breakpoint', address: before.labels['at'] };
+    expect(before.machine.reports.map((report) => report.exit)).toEqual([exit]);
+    expect(before.machine.hart.run(2, true)).toBe('budget');
+    expect(before.machine.hart.readCsr(0x342)).toBe(3n);
+    expect(before.machine.hart.getX(13)).toBe(1n);
+    expect(Object.fromEntries(before.machine.counts)).toEqual({ debug: 1, trap: 1 });
+
+    const after = stoppingAt('debug:post', 'c.ebreak');
+    expect(after.machine.hart.run(10)).toBe('exit-stop');
+    expect(after.machine.hart.getPc()).toBe(BigInt(HANDLER));
+    expect(after.machine.hart.steps).toBe(1);
+  });
+
   it('stop before an interrupt, which comes on resumption', () => {
     const { machine, labels } = stoppingAt('trap:pre', 'at:\n addi a0, a0, 1');
     const { hart } = machine;

@@ -18,6 +18,9 @@ import { SPECIAL } from './interpreter-loop.ts';
 import { ENTRY_RECORD, HART, HART_STRIDE, HARTS_OFFSET, RAM_OFFSET, RECORD_SIZE } from './layout.ts';
 import { RecordWriter } from './record-writer.ts';
 
+/** The most that lr.d reserves. */
+const RESERVATION_BYTES = 8;
+
 /** What a hart implements beyond the fixed RV64IMAFDC_Zicsr_Zifencei_Zba_Zbb_Zbs_Zicond_Sstc. */
 export interface HartIsa {
   /** Svade: a clear A or D bit is a page fault. By default hardware sets them (Svadu), as QEMU does. */
@@ -65,8 +68,15 @@ class RiscvHartGroup implements HartGroup {
       const access = new DataAccess(core, this.#code, this.#watch);
       data.push(access);
       const fetch = new InstructionFetch(core, this.#code, writer);
-      const parts = { interpreter, code: this.#code, fetch, data: access, breakpoints: this.#breakpoints };
-      return new RiscvHart(core, new HartExecution(core, parts));
+      const execution = new HartExecution(core, {
+        interpreter,
+        code: this.#code,
+        fetch,
+        data: access,
+        breakpoints: this.#breakpoints,
+        takesTurn: () => this.#dropReservations((other) => other !== core),
+      });
+      return new RiscvHart(core, execution);
     });
   }
 
@@ -78,13 +88,30 @@ class RiscvHartGroup implements HartGroup {
   codeChanged(address: number, length: number): void {
     const start = Math.max(0, address - this.#memory.ramBase);
     const end = Math.min(this.#memory.ramSize, address - this.#memory.ramBase + length);
-    if (start < end) this.#code.written(RAM_OFFSET + start, end - start);
+    if (start >= end) return;
+    this.#code.written(RAM_OFFSET + start, end - start);
+    // A device's store breaks a reservation as a hart's does.
+    this.#dropReservations(({ state }) => {
+      const reserved = (state.lo(HART.reservation) >>> 0) - RAM_OFFSET;
+      return reserved + RESERVATION_BYTES > start && reserved < end;
+    });
   }
 
   watchHtif(address: number): void {
     this.#watch.host = RAM_OFFSET + (address - this.#memory.ramBase);
     const page = this.#watch.host - (this.#watch.host % 4096);
     for (const core of this.#cores) core.caches.dropWrites(page);
+  }
+
+  /**
+   * When a hart gets its turn, the others' reservations end: it may store to what they reserved, and comparing
+   * values would miss a store that another one undid (unprivileged, "Zalrsc": a store by another hart between LR
+   * and SC makes SC fail). A loop of LR and SC that the end of a turn cuts goes around once more.
+   */
+  #dropReservations(which: (core: HartCore) => boolean): void {
+    for (const core of this.#cores) {
+      if (which(core)) core.state.setLo(HART.reservation, 0);
+    }
   }
 
   get tiers(): { readonly interpreter: number } {

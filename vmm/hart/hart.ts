@@ -63,14 +63,6 @@ export class RiscvHart implements Hart {
     this.core.attention = true;
   }
 
-  get stopOnEbreak(): boolean {
-    return this.execution.stopOnEbreak;
-  }
-
-  set stopOnEbreak(value: boolean) {
-    this.execution.stopOnEbreak = value;
-  }
-
   reset(entry: { pc: bigint; privilege: PrivilegeLevel; a0: bigint; a1: bigint }): void {
     const { core } = this;
     const { state } = core;
@@ -95,6 +87,7 @@ export class RiscvHart implements Hart {
   enterSupervisor(entry: { pc: bigint; a0: bigint; a1: bigint }): void {
     const { sliceEnd, notRetired, skipped } = this.core;
     const remaining = this.core.state.lo(HART.remaining);
+    const lines = this.core.state.lo(CSR.mipLines);
     this.reset({ ...entry, privilege: PRIVILEGE.S });
     const { core } = this;
     // The clock goes on: firmware starts a supervisor at any time (SBI, "Hart State Management").
@@ -102,6 +95,8 @@ export class RiscvHart implements Hart {
     core.notRetired = notRetired;
     core.skipped = skipped;
     core.state.setLo(HART.remaining, remaining);
+    // The levels of the inputs are their sources', which tell changes only.
+    core.state.set(CSR.mipLines, lines, 0);
     core.state.set(CSR.medeleg, SUPERVISOR_EXCEPTIONS, 0);
     core.state.set(CSR.mideleg, SUPERVISOR_INTERRUPTS, 0);
     core.state.set(CSR.mcounteren, COUNTERS_ALL, 0);

@@ -54,7 +54,7 @@ export function walkPageTables(core: HartCore, address: VirtualAddress, options:
       return result({ fault: `level ${level}: the table at 0x${table.toString(16)} is not in RAM` });
     }
     levels.push(entry);
-    const fault = entryFault(entry);
+    const fault = tableFault(core, entry, options) ?? entryFault(entry);
     if (fault !== undefined) return result({ fault: `level ${level}: ${fault}` });
     if (!entry.leaf) {
       table = entry.target;
@@ -106,6 +106,13 @@ function readLevel(state: HartState, address: bigint, table: bigint, level: numb
     target: ((pte >> 10n) & 0xfff_ffff_ffffn) << 12n,
     leaf: (low & (PTE.R | PTE.X)) !== 0,
   };
+}
+
+/** Walks read tables as S-mode does ("Physical Memory Protection and Paging"). */
+function tableFault(core: HartCore, { pteAddress }: WalkLevel, options: WalkOptions): string | undefined {
+  if (options.ignorePermissions) return undefined;
+  const allowed = core.pmp.allows(Number(pteAddress), 8, ACCESS.read, PRIVILEGE.S);
+  return allowed ? undefined : 'physical memory protection (PMP) denies reading the entry';
 }
 
 /** Why an entry is no valid pointer or leaf, whoever asks. */

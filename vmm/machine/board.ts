@@ -21,7 +21,7 @@ export interface BoardPorts {
   readonly exits: ExitSink;
   /** The hart whose instruction is being executed, or the last one. */
   readonly currentHart: () => number;
-  /** Ticks of the running hart's clock since power-on. */
+  /** Ticks of the machine's clock since reset. */
   readonly ticks: () => bigint;
   /** Nanoseconds since 1970 by the machine's clock. */
   readonly clockNs: () => bigint;

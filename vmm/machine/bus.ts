@@ -1,4 +1,3 @@
-import { physical } from '../base/brands.ts';
 import type { AccessSize, Device, RegisterDescription } from '../contracts/device.ts';
 import type { ExitSink } from '../contracts/exits.ts';
 import type { BusResult, MmioBus } from '../contracts/hart.ts';
@@ -126,7 +125,7 @@ export class Bus implements MmioBus {
       device,
       register,
       offset,
-      address: physical(address),
+      address: BigInt(address),
       size,
       write,
       value,

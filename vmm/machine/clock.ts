@@ -4,31 +4,35 @@ import type { Hart } from '../contracts/hart.ts';
 export const STEPS_PER_TICK = 100;
 
 /**
- * The machine's time, which is the harts' steps. Each hart's clock is its own step count; since harts take turns,
- * one that comes later in a round is behind, so with several harts what `time` reads never falls below what any
- * hart has read before it.
+ * The machine's time, which is the harts' steps. Within a round some harts have had their turn and others not;
+ * what all of them read is the time of the one furthest ahead, so that no hart sees time go backwards, and reading
+ * it has no effect. Timers are by each hart's own steps, up to a quantum late by that reading and never early.
  */
 export class Clock {
   readonly #harts: () => readonly Hart[];
   /** What software added to `mtime`, wrapping. */
   readonly #mtimeOffset: () => bigint;
-  #latest = 0;
 
   constructor(harts: () => readonly Hart[], mtimeOffset: () => bigint) {
     this.#harts = harts;
     this.#mtimeOffset = mtimeOffset;
   }
 
-  /** Ticks since reset as a hart sees them, without what software added. */
-  ticks(hart: number): bigint {
-    const own = Math.floor(this.#harts()[hart]!.steps / STEPS_PER_TICK);
-    this.#latest = Math.max(this.#latest, own);
-    return BigInt(this.#latest);
+  /** Steps since reset, of the hart furthest ahead. */
+  get steps(): number {
+    let latest = 0;
+    for (const { steps } of this.#harts()) latest = Math.max(latest, steps);
+    return latest;
   }
 
-  /** `mtime` as a hart reads it. */
-  time(hart: number): bigint {
-    return BigInt.asUintN(64, this.ticks(hart) + this.#mtimeOffset());
+  /** Ticks since reset, without what software added. */
+  get ticks(): bigint {
+    return BigInt(Math.floor(this.steps / STEPS_PER_TICK));
+  }
+
+  /** `mtime` as harts read it. */
+  get time(): bigint {
+    return BigInt.asUintN(64, this.ticks + this.#mtimeOffset());
   }
 
   /** The first step at which `mtime` is at least `time`; Infinity when that is beyond any run. */
@@ -36,10 +40,6 @@ export class Clock {
     const ticks = time - BigInt.asIntN(64, this.#mtimeOffset());
     if (ticks <= 0n) return 0;
     return ticks > TICKS_MAX ? Number.POSITIVE_INFINITY : Number(ticks) * STEPS_PER_TICK;
-  }
-
-  reset(): void {
-    this.#latest = 0;
   }
 }
 

@@ -1,7 +1,7 @@
 import { hex } from '../base/brands.ts';
 import { VmError } from '../base/vm-error.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
-import { type Elf, isElf, parseElf, SEGMENT_TYPE } from '../formats/elf.ts';
+import { type Elf, type ElfSegment, isElf, parseElf, SECTION_FLAG, SEGMENT_TYPE } from '../formats/elf.ts';
 
 /** An image in memory: the guest-physical range it takes, and where it starts. */
 export interface LoadedImage {
@@ -54,7 +54,9 @@ export function ramRange(memory: GuestMemory, address: bigint, length: bigint): 
 }
 
 function loadElf(memory: GuestMemory, elf: Elf): LoadedImage {
-  const segments = elf.segments.filter(({ type, memSize }) => type === SEGMENT_TYPE.load && memSize > 0);
+  const segments = elf.segments
+    .filter(({ type, memSize }) => type === SEGMENT_TYPE.load && memSize > 0)
+    .map((segment) => withoutHeaders(memory, elf, segment));
   if (segments.length === 0) {
     throw new VmError(
       'bad-file',
@@ -64,14 +66,14 @@ function loadElf(memory: GuestMemory, elf: Elf): LoadedImage {
   for (const segment of segments) {
     const range = ramRange(memory, segment.paddr, BigInt(segment.memSize));
     if (range === undefined) {
-      const what = `the ELF file's segment ${elf.segments.indexOf(segment)}`;
+      const what = `the ELF file's segment ${segment.index}`;
       throw new VmError('bad-file', `${what} ${outsideRam(memory, segment.paddr, segment.memSize)}`);
     }
     range.fill(0);
   }
   // After all zeros: the zeroed end of one segment may lie over the place of another's bytes.
   for (const segment of segments)
-    ramRange(memory, segment.paddr, BigInt(segment.fileSize))!.set(segment.data);
+    ramRange(memory, segment.paddr, BigInt(segment.data.length))!.set(segment.data);
   const bounds = segments.flatMap(({ paddr, memSize }) => [paddr, paddr + BigInt(memSize)]);
   bounds.sort((a, b) => (a < b ? -1 : 1));
   return {
@@ -82,6 +84,36 @@ function loadElf(memory: GuestMemory, elf: Elf): LoadedImage {
     fromhost: elf.fromhost === undefined ? undefined : toPhysical(elf, elf.fromhost),
   };
 }
+
+/** What of a segment goes to memory. */
+interface Piece {
+  readonly index: number;
+  readonly paddr: bigint;
+  readonly memSize: number;
+  readonly data: Uint8Array;
+}
+
+/**
+ * Linkers put the file's own headers in front of the first section, so an image linked to the very start of RAM
+ * by `-Ttext=` alone has a page before it. Nothing reads the headers there: what lies before RAM is left out.
+ */
+function withoutHeaders(memory: GuestMemory, elf: Elf, segment: ElfSegment): Piece {
+  const { paddr, vaddr, memSize, data } = segment;
+  const index = elf.segments.indexOf(segment);
+  const before = BigInt(memory.ramBase) - paddr;
+  const isHeaderPage =
+    segment.offset === 0 && before > 0n && before < BigInt(memSize) && before <= HEADER_PAGE;
+  const holdsSections = elf.sections.some(
+    ({ flags, size, address }) =>
+      (flags & SECTION_FLAG.alloc) !== 0 && size > 0 && address >= vaddr && address < vaddr + before,
+  );
+  if (!isHeaderPage || holdsSections) return { index, paddr, memSize, data };
+  const cut = Number(before);
+  return { index, paddr: paddr + before, memSize: memSize - cut, data: data.subarray(cut) };
+}
+
+/** Linkers align segments to pages of at most 64 KiB. */
+const HEADER_PAGE = 0x1_0000n;
 
 /**
  * The load address of a link address: kernels linked for paging (`vaddr` unlike `paddr`) start with it off.

@@ -11,7 +11,7 @@ import type {
   StepRequest,
 } from '../contracts/machine.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
-import { Htif } from '../devices/htif.ts';
+import type { Htif } from '../devices/htif.ts';
 import { Exits, TRACED_BY_DEFAULT } from '../exits/exits.ts';
 import { createGuestMemory, createHartGroup } from '../hart/index.ts';
 import type { ExitRecord, VmExit } from '../protocol/exits.ts';
@@ -32,7 +32,7 @@ import { ConsoleOutput } from './console.ts';
 import { Deadlines } from './deadlines.ts';
 import { DebugAccess } from './debug-access.ts';
 import { describeDevices } from './devices-view.ts';
-import { ramRange } from './loaders.ts';
+import { createHtif } from './mailboxes.ts';
 import { RAM_BASE } from './memory-map.ts';
 import { Paravirtual } from './paravirtual.ts';
 import { type LoopReturn, RunLoop } from './run-loop.ts';
@@ -108,8 +108,8 @@ class VirtMachine implements Machine {
       harts,
       exits: this.#exits,
       currentHart: () => this.#loop.current,
-      ticks: () => this.#clock.ticks(this.#loop.current),
-      clockNs: () => this.#rtcStartNs + this.#stepOf(this.#loop.current),
+      ticks: () => this.#clock.ticks,
+      clockNs: () => this.#rtcStartNs + this.#stepsBefore + BigInt(this.#clock.steps),
       rom: this.#plan.rom,
       consoleOutput: (byte) => this.#console.write(byte),
       finish: (how, code) => this.#finish(how, code),
@@ -122,7 +122,7 @@ class VirtMachine implements Machine {
       ports: {
         bus: this.#bus,
         exits: this.#exits,
-        time: (hart) => this.#clock.time(hart),
+        time: () => this.#clock.time,
         stepsAt: (_, ticks) => this.#clock.stepsAt(ticks),
         ...(builtin ? { sbiCall: (hart: number) => this.#paravirtual!.call(hart) } : {}),
         tohost: () => this.#htif?.poll(),
@@ -356,7 +356,6 @@ class VirtMachine implements Machine {
     this.#paravirtual?.reset();
     this.#htif?.reset();
     for (const hart of this.harts) startHart(hart, this.#plan);
-    this.#clock.reset();
     this.#loop.reset((hart) => this.#paravirtual?.isHalted(hart) ?? false);
     this.#board.reset();
     this.#exits.forgetStop();
@@ -406,26 +405,10 @@ class VirtMachine implements Machine {
     else this.#system('shutdown', 0, { kind: 'end', end: { reason: 'shutdown', code: 0 } });
   }
 
-  /** Serves the mailboxes of an image that has them. */
   #createHtif(): Htif | undefined {
-    const { tohost, fromhost } = this.#plan;
-    const bytes = (address: bigint, length: number): Uint8Array | undefined =>
-      ramRange(this.#memory, address, BigInt(length));
-    const view = (address: bigint): DataView | undefined => {
-      const range = bytes(address, 8);
-      return range && new DataView(range.buffer, range.byteOffset, 8);
-    };
-    if (tohost === undefined || view(tohost) === undefined) return undefined;
-    this.#group.watchHtif(Number(tohost));
-    return new Htif({
-      tohost,
-      fromhost,
-      readDouble: (address) => view(address)?.getBigUint64(0, true) ?? 0n,
-      writeDouble: (address, value) => {
-        view(address)?.setBigUint64(0, value, true);
-        this.#group.codeChanged(Number(address), 8);
-      },
-      readBytes: bytes,
+    return createHtif(this.#plan, {
+      memory: this.#memory,
+      group: this.#group,
       output: (byte) => this.#console.write(byte),
       input: () => this.#board.uart.takeReceived(),
       finish: (code) => this.#finish(code === 0 ? 'pass' : 'fail', code),

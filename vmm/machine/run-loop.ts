@@ -32,7 +32,7 @@ export type LoopReturn =
   | { readonly kind: 'target' }
   | { readonly kind: 'idle'; readonly until: number }
   | { readonly kind: 'interrupted'; readonly hart: number }
-  | { readonly kind: 'hart'; readonly hart: number; readonly why: 'breakpoint' | 'exit-stop' | 'ebreak' }
+  | { readonly kind: 'hart'; readonly hart: number; readonly why: 'breakpoint' | 'exit-stop' }
   | { readonly kind: 'step'; readonly hart: number };
 
 const NOWHERE = -1;
@@ -57,8 +57,6 @@ export class RunLoop {
   readonly #activity: HartActivity[];
   /** By hart: the step at which it stopped in a debugger. Its next instruction does not stop it again. */
   readonly #stoppedAt: number[];
-  /** By hart: the step at which it stopped at an `ebreak`, which is then the guest's to handle. */
-  readonly #ebreakAt: number[];
   /** The step, of every hart, at which the present round ends. */
   #roundEnd: number;
 
@@ -67,7 +65,6 @@ export class RunLoop {
     this.#quantum = ports.harts.length === 1 ? QUANTUM_STEPS_ALONE : QUANTUM_STEPS;
     this.#activity = ports.harts.map(() => 'running');
     this.#stoppedAt = ports.harts.map(() => NOWHERE);
-    this.#ebreakAt = ports.harts.map(() => NOWHERE);
     this.#roundEnd = this.#quantum;
   }
 
@@ -94,7 +91,6 @@ export class RunLoop {
     this.current = 0;
     this.#roundEnd = this.#quantum;
     this.#stoppedAt.fill(NOWHERE);
-    this.#ebreakAt.fill(NOWHERE);
     for (const hart of this.#activity.keys()) this.#activity[hart] = halted(hart) ? 'halted' : 'running';
   }
 
@@ -209,13 +205,7 @@ export class RunLoop {
     assert(deadline > start, 'what was due has been raised');
     let budget = Math.min(limit, deadline) - start;
     if (stepped) budget = Math.min(budget, stepper.prepare());
-    const passesEbreak = hart.stopOnEbreak && this.#ebreakAt[index] === start;
-    if (passesEbreak) {
-      hart.stopOnEbreak = false;
-      budget = 1;
-    }
     const why = hart.run(budget, this.#stoppedAt[index] === start);
-    if (passesEbreak) hart.stopOnEbreak = true;
     this.executed += hart.steps - start;
     if (why === 'wfi') this.#activity[index] = 'waiting';
     if (stepped && hart.steps > start && stepper.executed(why)) return { kind: 'step', hart: index };
@@ -228,9 +218,6 @@ export class RunLoop {
       case 'wfi':
       case 'yield':
         return null;
-      case 'ebreak':
-        this.#ebreakAt[index] = hart.steps;
-        return { kind: 'hart', hart: index, why };
       case 'exit-stop':
         return { kind: 'hart', hart: index, why };
       case 'breakpoint':

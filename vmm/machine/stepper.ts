@@ -76,7 +76,7 @@ export class Stepper {
   /** This hart executed at least one step. True when the step is complete. */
   executed(why: HartReturn): boolean {
     // A stop of another kind is told instead; the step is then over without being complete.
-    if (this.#return !== null || why === 'exit-stop' || why === 'ebreak') return false;
+    if (this.#return !== null || why === 'exit-stop') return false;
     const before = this.#before!;
     if (this.#trap === 'interrupt') {
       // The interrupt came instead of the instruction, which is still to be executed.

@@ -99,6 +99,20 @@ export const EXIT_KINDS = [
   'debug',
 ] as const satisfies readonly ExitKind[];
 
+/** The kinds that guests of this version can cause; the others wait for virtio devices and the hypervisor extension. */
+export const AVAILABLE_EXIT_KINDS = [
+  'mmio',
+  'sbi',
+  'csr',
+  'trap',
+  'irq',
+  'page-fault',
+  'tlb-flush',
+  'wfi',
+  'system',
+  'debug',
+] as const satisfies readonly ExitKind[];
+
 /** `pre`: before the VMM handled the exit; `post`: after. */
 export type ExitStage = 'pre' | 'post';
 

@@ -168,7 +168,7 @@ export interface Registers {
  * - `entry`: created stopped. - `exit`: a breakpoint on an exit; `record` says which.
  */
 export interface StopInfo {
-  readonly reason: 'entry' | 'pause' | 'step' | 'breakpoint' | 'ebreak' | 'exit';
+  readonly reason: 'entry' | 'pause' | 'step' | 'breakpoint' | 'exit';
   readonly hart: number;
   readonly pc: bigint;
   readonly step: bigint;
@@ -264,7 +264,8 @@ export interface Results {
 }
 
 export interface Events {
-  stopped: { readonly vm: string; readonly stop: StopInfo };
+  /** With the registers of `stop.hart`, which everyone who hears of a stop asks for next. */
+  stopped: { readonly vm: string; readonly stop: StopInfo; readonly registers: Registers };
   resumed: { readonly vm: string };
   /** Bytes the guest wrote to its console. */
   console: { readonly vm: string; readonly data: Uint8Array };
