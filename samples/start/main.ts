@@ -42,8 +42,9 @@ main().then(
   (status) => {
     process.exitCode = status;
   },
-  (error: Error) => {
-    console.error(`npm start: ${error.message}`);
+  (error: Error & { code?: string }) => {
+    const hint = error.code?.startsWith('ERR_PARSE_ARGS') ? ' (npm start -- --help tells the options)' : '';
+    console.error(`npm start: ${error.message}${hint}`);
     process.exitCode = 1;
   },
 );
