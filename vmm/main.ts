@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The command line: `hartscope run`, `serve`, `dap`, `inspect`. One function a command; each returns the exit status. */
+/**
+ * The command line: `hartscope run`, `serve`, `dap`, `inspect`. One function a command; each returns the exit status.
+ * What only one command needs and takes long to load (the machine, the server) is imported by that command.
+ */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +10,7 @@ import { VmError } from './base/vm-error.ts';
 import { helpText, nearest, parseArguments, usageError } from './control/cli/arguments.ts';
 import { COMMANDS, type CommandName, DAP, INSPECT, overview, SERVE } from './control/cli/commands.ts';
 import { inspectFile } from './control/cli/inspect.ts';
-import { parseRunOptions } from './control/cli/run-options.ts';
+import { describe } from './control/errors.ts';
 import {
   exitStatus,
   type HeadlessPorts,
@@ -16,7 +19,6 @@ import {
   runStatistics,
   traceLine,
 } from './control/headless-run.ts';
-import { ControlServer, describe } from './control/index.ts';
 import { isElf, parseElf } from './formats/elf.ts';
 import { nowNs } from './host/clock.ts';
 import { loadImages, readImage } from './host/images.ts';
@@ -26,9 +28,7 @@ import { Terminal } from './host/terminal.ts';
 import { vmThreads } from './host/threads.ts';
 import { type LineFile, openTraceFile } from './host/trace-file.ts';
 import { packageVersion } from './host/version.ts';
-import { listen, privateSocket } from './host/websocket-server.ts';
 import { decodeFdt } from './machine/fdt.ts';
-import { createMachine } from './machine/index.ts';
 import { formatAddress, parseAddress } from './protocol/address.ts';
 import type { ExitRecord } from './protocol/exits.ts';
 
@@ -39,6 +39,8 @@ declare const __dirname: string;
 const STATUS = { ok: 0, usage: 2, internal: 70 } as const;
 
 async function run(args: readonly string[]): Promise<number> {
+  const { parseRunOptions } = await import('./control/cli/run-options.ts');
+  const { createMachine } = await import('./machine/index.ts');
   const { config, maxInstructions, stats, trace } = parseRunOptions(args);
   const images = loadImages(config);
   const traceFile = trace === undefined ? undefined : openTraceFile(trace);
@@ -92,7 +94,11 @@ async function serve(args: readonly string[]): Promise<number> {
   const { values, switches } = parseArguments(SERVE, args);
   const version = packageVersion(__dirname);
   const { pid } = process;
-  const server = new ControlServer({ startThread: vmThreads(join(__dirname, 'worker.cjs')), version, pid });
+  // Before the imports: the first thread loads the machine meanwhile.
+  const startThread = vmThreads(join(__dirname, 'worker.cjs'));
+  const { ControlServer } = await import('./control/server.ts');
+  const { listen, privateSocket } = await import('./host/websocket-server.ts');
+  const server = new ControlServer({ startThread, version, pid });
   const wanted = values.get('listen');
   const over = lifetimeOver(switches.has('stay'));
   const listening = await listen(wanted === undefined ? privateSocket(pid) : parseAddress(wanted), (socket) =>

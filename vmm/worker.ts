@@ -2,38 +2,58 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from './base/assert.ts';
 import { VmError } from './base/vm-error.ts';
-import type { VmReport } from './contracts/worker.ts';
-import { VmLoop } from './control/index.ts';
+import type { MachinePorts } from './contracts/machine.ts';
+import type { VmLoopPorts, VmReport, VmStart } from './contracts/worker.ts';
+import { VmLoop } from './control/vm-loop.ts';
 import { loadImages } from './host/images.ts';
-import { type VmThreadData, vmLoopPorts } from './host/threads.ts';
+import { receiveStart, type VmThreadData, vmLoopPorts } from './host/threads.ts';
 import { csrByNumber } from './isa/csrs.ts';
 import { createMachine } from './machine/index.ts';
+import type { VmConfig } from './protocol/messages.ts';
 
 function main(): void {
   assert(parentPort !== null, 'the worker runs in a thread');
   const port = parentPort;
   const data = workerData as VmThreadData;
   const send = (report: VmReport) => port.postMessage(report);
-  const loop = makeLoop(data, send);
+  const start = receiveStart(data, warmUp);
+  const loop = makeLoop(start, vmLoopPorts(data, send));
   loop?.run();
   data.commands.close();
 }
 
-function makeLoop(data: VmThreadData, send: (report: VmReport) => void): VmLoop | undefined {
-  const { config } = data.start;
+function makeLoop(start: VmStart, ports: VmLoopPorts): VmLoop | undefined {
+  const { config } = start;
   try {
     return new VmLoop({
-      start: data.start,
-      ports: vmLoopPorts(data, send),
-      createMachine: (ports) => createMachine({ config, images: loadImages(config), ports }),
+      start,
+      ports,
+      createMachine: (machinePorts) =>
+        createMachine({ config, images: loadImages(config), ports: machinePorts }),
       csrName: (number) => csrByNumber(number)?.name,
     });
   } catch (error) {
     if (!(error instanceof VmError)) throw error;
     const { code, message } = error;
-    send({ kind: 'failed', error: { code, message } });
+    ports.send({ kind: 'failed', error: { code, message } });
     return undefined;
   }
+}
+
+/** `j .`: a guest that is there and does nothing. */
+const IDLE_GUEST = Uint8Array.of(0x6f, 0, 0, 0);
+
+/**
+ * Makes and runs a small machine that nobody sees: what is done once a thread, first of all to generate and compile the
+ * interpreter, is done then.
+ */
+function warmUp(): void {
+  const config: VmConfig = {
+    ...{ kernel: 'idle', firmware: 'none', harts: 1, memory: 1 << 20 },
+    ...{ time: 'free', rtcStart: 0, trace: false },
+  };
+  const ports: MachinePorts = { console: () => {}, nowNs: () => 0, log: () => {} };
+  createMachine({ config, images: { kernel: { name: 'idle', data: IDLE_GUEST } }, ports }).run(1000);
 }
 
 main();

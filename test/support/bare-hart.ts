@@ -33,8 +33,12 @@ export class BareHarts {
   onDeviceWrite: (hart: number) => void = () => {};
   onSbiCall: ((hart: number) => 'done' | 'stop') | undefined;
   tohostCalls = 0;
+  /** Handler times of the reports, in their order. */
+  readonly handlerTimes: number[] = [];
 
-  constructor(options: { harts?: number; ramSize?: number; isa?: HartIsa; sbi?: boolean } = {}) {
+  constructor(
+    options: { harts?: number; ramSize?: number; isa?: HartIsa; sbi?: boolean; nowNs?: () => number } = {},
+  ) {
     this.memory = createGuestMemory({
       ramBase: RAM_BASE,
       ramSize: options.ramSize ?? 1 << 20,
@@ -48,6 +52,7 @@ export class BareHarts {
       tohost: () => {
         this.tohostCalls++;
       },
+      ...(options.nowNs === undefined ? {} : { nowNs: options.nowNs }),
       ...(options.sbi === true ? { sbiCall: (hart: number) => this.onSbiCall!(hart) } : {}),
     };
     this.group = createHartGroup({
@@ -119,8 +124,9 @@ export class BareHarts {
     return {
       count: (_hart, kind) => this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1),
       watches: (kind, stage) => this.watched.has(`${kind}:${stage}`),
-      report: (_hart, stage, exit) => {
+      report: (_hart, stage, exit, handlerNs) => {
         this.reports.push({ stage, exit });
+        this.handlerTimes.push(handlerNs);
         return this.stops.has(`${exit.kind}:${stage}`) ? 'stop' : 'continue';
       },
     };
@@ -129,7 +135,7 @@ export class BareHarts {
 
 /**
  * Assembles lines of one instruction each, `label:` lines, `# comments`, and three conveniences: `li rd, number`,
- * `lla rd, label` (two instructions), and `.word`, `.half`, `.dword` data. A label may stand for a branch target.
+ * `lla rd, label` (two instructions), `.word`, `.half`, `.dword` data, and `.balign bytes`. A label may stand for a branch target.
  */
 export function assembleProgram(
   text: string,
@@ -170,6 +176,8 @@ function encodeLine(line: string, pc: bigint, resolve: (label: string) => bigint
       return bytes(BigInt(rest), 4);
     case '.dword':
       return bytes(BigInt(rest), 8);
+    case '.balign':
+      return bytes(0n, Number(-pc & (BigInt(rest) - 1n)));
     case 'li':
       return loadConstant(operands[0]!, BigInt.asIntN(64, BigInt(operands[1]!)));
     case 'lla': {

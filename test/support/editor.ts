@@ -17,6 +17,8 @@ import {
 } from 'node:fs';
 import { arch } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { withFolderLock } from './folder-lock.ts';
+import { endGroup, type GroupMember, membersOf, spawnOwnedGroup } from './owned-group.ts';
 
 const CODE_SERVER = '4.139.1';
 /** code-server 4.139 runs on Node 24 only; npm comes with it, since a distribution's npm may need that distribution's Node. */
@@ -45,7 +47,7 @@ export function missingPackages(root: string): readonly string[] {
 
 /**
  * The editor, set up first when it is not: about two minutes and 700 MB from the npm registry. `say` gets one line
- * for each step.
+ * for each step. Of several processes that ask at once, one sets it up and the others wait.
  * @throws Error with the apt command when a compiler or library is missing, or where the log of a failed step is.
  */
 export async function ensureEditor(root: string, say: (line: string) => void): Promise<Editor> {
@@ -59,6 +61,12 @@ export async function ensureEditor(root: string, say: (line: string) => void): P
   }
 
   const folder = join(root, '.cache', 'editor');
+  mkdirSync(folder, { recursive: true });
+  const wait = (owner: number) => say(`Process ${owner} is setting the editor up in ${folder}: waiting`);
+  return withFolderLock(join(folder, 'lock'), wait, async () => installed(root) ?? setUp(root, folder, say));
+}
+
+async function setUp(root: string, folder: string, say: (line: string) => void): Promise<Editor> {
   // What an earlier, interrupted set-up left may be half a package.
   for (const name of ['tools', 'server']) rmSync(join(folder, name), { recursive: true, force: true });
   say(`Setting up VS Code's browser edition in ${folder} (once, about two minutes)`);
@@ -171,17 +179,11 @@ const SETTINGS = {
   'workbench.tips.enabled': false,
 };
 
-export interface EditorProcess {
-  readonly id: number;
-  /** Its command line. */
-  readonly command: string;
-}
-
 export interface RunningEditor {
   /** Where its window is, with the folder open. */
   readonly url: string;
   /** The server and every process below it. */
-  processes(): readonly EditorProcess[];
+  processes(): readonly GroupMember[];
   /** Settles when the server ends by itself. */
   readonly ended: Promise<void>;
   /** Ends the server and what it has started, debug adapters and machines included, and waits for that. */
@@ -190,7 +192,7 @@ export interface RunningEditor {
 
 /**
  * Starts the editor with the extension of `root` and `folder` open, on a port of 127.0.0.1 (0: any free one), with
- * its settings and state in `profile`.
+ * its settings and state in `profile`. It ends with this process, however this process ends.
  */
 export async function startEditor(
   editor: Editor,
@@ -205,11 +207,8 @@ export async function startEditor(
 ): Promise<RunningEditor> {
   const { root, folder, profile, port, settings = {} } = options;
   prepareProfile(root, profile, settings);
-  const child = spawn(editor.node, [editor.entry, ...serverArguments(profile, port)], {
+  const child = spawnOwnedGroup(editor.node, [editor.entry, ...serverArguments(profile, port)], {
     cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    // A process group of its own: the whole tree can be ended together.
-    detached: true,
     env: {
       ...process.env,
       // No gallery: the extension that is debugged is the only one that is added.
@@ -222,7 +221,7 @@ export async function startEditor(
   try {
     const address = await listening(child);
     const url = `${address.replace(/\/$/, '')}/?folder=${encodeURIComponent(folder)}`;
-    return { url, ended, processes: () => groupOf(child.pid!), stop: () => endGroup(child.pid!) };
+    return { url, ended, processes: () => membersOf(child.pid!), stop: () => endGroup(child.pid!) };
   } catch (error) {
     await endGroup(child.pid!);
     throw error;
@@ -273,42 +272,4 @@ function listening(child: ChildProcess): Promise<string> {
       reject(new Error(`code-server ended with status ${status} before it listened:\n${end}`));
     });
   });
-}
-
-/** Processes of a group that have not ended (Linux: /proc/PID/stat, fields 3 state and 5 group; see proc(5)). */
-function groupOf(group: number): EditorProcess[] {
-  const alive: EditorProcess[] = [];
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-      const [state, , processGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      if (Number(processGroup) !== group || state === 'Z') continue;
-      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-      alive.push({ id: Number(name), command });
-    } catch {
-      // It has ended since the folder was read.
-    }
-  }
-  return alive;
-}
-
-const TERM_WAIT_MS = 5000;
-const POLL_MS = 50;
-
-/** An extension host outlives a server that ends; the group is asked first and killed then. */
-async function endGroup(group: number): Promise<void> {
-  signalGroup(group, 'SIGTERM');
-  for (let waited = 0; groupOf(group).length > 0; waited += POLL_MS) {
-    if (waited >= TERM_WAIT_MS) signalGroup(group, 'SIGKILL');
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-}
-
-function signalGroup(group: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-group, signal);
-  } catch {
-    // Nobody is left in it.
-  }
 }

@@ -66,6 +66,8 @@ export class FakeMachine implements Machine {
     this.calls.push('beginStep');
   }
 
+  passStop(): void {}
+
   cancelStep(): void {
     this.calls.push('cancelStep');
   }

@@ -61,7 +61,8 @@ export interface Hart extends Snapshottable {
    * Runs until `budgetSteps` more steps (instructions retired or trapped) are done or something ends the run.
    * Takes pending interrupts and its own stimecmp timer exactly at their step. `budgetSteps` is at most 2^30.
    * A breakpoint at the current pc is not hit again by the first instruction when `skipBreakpoint` is set; nor is
-   * an exit breakpoint in the `pre` stage.
+   * an exit breakpoint in the `pre` stage. A turn ends the other harts' LR reservations, so that turns of a few steps
+   * only could keep a loop of LR and SC from ever succeeding.
    */
   run(budgetSteps: number, skipBreakpoint?: boolean): HartReturn;
   /** Ends the current `run` after the present instruction. Callable from ports. */

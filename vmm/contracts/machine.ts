@@ -84,6 +84,8 @@ export interface Machine {
   run(maxSteps: number): MachineReturn;
   /** Begins a step; it is carried out by `run`, which then returns `stop` with reason `step` (or another stop that came first). */
   beginStep(request: StepRequest): void;
+  /** A debugger was told that the hart stands where it does: a breakpoint there does not stop it again before it moved. */
+  passStop(hart: number): void;
   /** Forgets a step in progress (a pause came first). */
   cancelStep(): void;
   reset(): void;

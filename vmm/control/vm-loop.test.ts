@@ -125,7 +125,7 @@ describe('the loop of a VM', () => {
     expect(harness.response(2)).toMatchObject({ pc: 0x8000_0000n, privilege: 'M', waiting: false });
     expect(harness.response(3)).toEqual({ data: new Uint8Array(4), unreadable: 0 });
     expect(harness.event('stopped')).toMatchObject({
-      params: { stop: { reason: 'pause', step: harness.machine.steps } },
+      params: { stop: { reason: 'pause', step: harness.machine.steps }, registers: harness.response(5) },
     });
     expect(harness.machine.steps).toBeGreaterThan(0n);
   });

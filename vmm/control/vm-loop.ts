@@ -93,6 +93,7 @@ export class VmLoop implements VmSubject {
   resume(): void {
     if (this.#state === 'running') return;
     this.#requireStopped('resume');
+    if (this.#stop !== null) this.machine.passStop(this.#stop.hart);
     this.#go();
   }
 

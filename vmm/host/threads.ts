@@ -1,5 +1,14 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import type { StartVmThread, VmCommand, VmLoopPorts, VmReport, VmStart } from '../contracts/worker.ts';
+import { assert } from '../base/assert.ts';
+import type {
+  StartVmThread,
+  VmCommand,
+  VmLoopPorts,
+  VmReport,
+  VmStart,
+  VmThread,
+  VmThreadListener,
+} from '../contracts/worker.ts';
 import { nowNs } from './clock.ts';
 
 /**
@@ -11,44 +20,92 @@ const WORDS = 3;
 /** Reports that may wait for the server's event loop before the guest is held back, so that they cannot fill its memory. */
 const BACKLOG_MAX = 1000;
 
-/** What a VM's thread is started with. */
+/** What a thread is started with. Which VM it runs is its first command. */
 export interface VmThreadData {
-  readonly start: VmStart;
   readonly commands: MessagePort;
   readonly shared: SharedArrayBuffer;
 }
 
-/** Starts VMs in threads that run `script`, the bundle of `vmm/worker.ts`. */
+type ThreadCommand = VmCommand | { readonly kind: 'start'; readonly start: VmStart };
+
+/**
+ * Starts VMs in threads that run `script`, the bundle of `vmm/worker.ts`. The first thread is started now: to load the
+ * machine's code takes longer than to make a machine, and the first VM is the one that a person waits for.
+ */
 export function vmThreads(script: string): StartVmThread {
+  let ahead: Thread | undefined = new Thread(script);
   return (start, listener) => {
-    const shared = new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT);
-    const words = new Int32Array(shared);
-    const channel = new MessageChannel();
-    const data: VmThreadData = { start, commands: channel.port2, shared };
-    const worker = new Worker(script, { workerData: data, transferList: [channel.port2], name: start.vm });
-    let failure: string | null = null;
-    worker.on('message', (report: VmReport) => {
-      Atomics.add(words, WORD.reportsTaken, 1);
-      listener.report(report);
-    });
-    worker.on('messageerror', (error) => (failure = error.message));
-    worker.on('error', (error: unknown) => {
-      failure = error instanceof Error ? error.message : String(error);
-    });
-    worker.on('exit', () => {
-      channel.port1.close();
-      listener.exited(failure);
-    });
-    return {
-      post: (command) => {
-        channel.port1.postMessage(detached(command));
-        Atomics.add(words, WORD.doorbell, 1);
-        Atomics.notify(words, WORD.doorbell);
-      },
-      hold: (held) => Atomics.store(words, WORD.held, held ? 1 : 0),
-      terminate: async () => void (await worker.terminate()),
-    };
+    const thread = ahead ?? new Thread(script);
+    ahead = undefined;
+    thread.begin(start, listener);
+    return thread;
   };
+}
+
+class Thread implements VmThread {
+  readonly #worker: Worker;
+  readonly #commands: MessagePort;
+  readonly #words: Int32Array;
+  #listener: VmThreadListener | undefined;
+  #failure: string | null = null;
+  #gone = false;
+
+  constructor(script: string) {
+    const shared = new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT);
+    const { port1, port2 } = new MessageChannel();
+    const workerData: VmThreadData = { commands: port2, shared };
+    this.#words = new Int32Array(shared);
+    this.#commands = port1;
+    this.#worker = new Worker(script, { workerData, transferList: [port2], name: 'vm' });
+    this.#worker.on('message', (report: VmReport) => {
+      Atomics.add(this.#words, WORD.reportsTaken, 1);
+      this.#listener?.report(report);
+    });
+    this.#worker.on('messageerror', (error) => (this.#failure = error.message));
+    this.#worker.on('error', (error: unknown) => {
+      this.#failure = error instanceof Error ? error.message : String(error);
+    });
+    this.#worker.on('exit', () => {
+      this.#gone = true;
+      this.#commands.close();
+      this.#listener?.exited(this.#failure);
+    });
+  }
+
+  begin(start: VmStart, listener: VmThreadListener): void {
+    this.#listener = listener;
+    // A thread that was started ahead may have died since.
+    if (this.#gone) setImmediate(() => listener.exited(this.#failure));
+    else this.#send({ kind: 'start', start });
+  }
+
+  post(command: VmCommand): void {
+    this.#send(detached(command));
+  }
+
+  hold(held: boolean): void {
+    Atomics.store(this.#words, WORD.held, held ? 1 : 0);
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #send(command: ThreadCommand): void {
+    this.#commands.postMessage(command);
+    Atomics.add(this.#words, WORD.doorbell, 1);
+    Atomics.notify(this.#words, WORD.doorbell);
+  }
+}
+
+/** Inside the thread: waits for the VM that it shall run. `whileNone` is called before if none is there yet. */
+export function receiveStart({ commands, shared }: VmThreadData, whileNone: () => void): VmStart {
+  const words = new Int32Array(shared);
+  if (Atomics.load(words, WORD.doorbell) === 0) whileNone();
+  Atomics.wait(words, WORD.doorbell, 0);
+  const first = receiveMessageOnPort(commands)?.message as ThreadCommand | undefined;
+  assert(first?.kind === 'start', 'a thread is told first which VM it runs');
+  return first.start;
 }
 
 /** The loop's ports, inside the thread. */

@@ -140,22 +140,49 @@ export const ALIASES: readonly Alias[] = [
 ];
 
 const ASSEMBLER_ONLY: readonly PseudoInstruction[] = [
-  pseudo('la', 'rd,symbol', 'Loads the address of a symbol.', 'auipc rd,…; addi rd,rd,…'),
-  pseudo('lla', 'rd,symbol', 'Loads the address of a local symbol.', 'auipc rd,…; addi rd,rd,…'),
-  pseudo('lga', 'rd,symbol', 'Loads the address of a global symbol from the GOT.', 'auipc rd,…; ld rd,…(rd)'),
-  pseudo('call', 'symbol', 'Calls a function at any distance.', 'auipc ra,…; jalr ra,…(ra)'),
+  pseudo(
+    'la',
+    'rd,symbol',
+    'Loads the address of a symbol; through the GOT in position-independent code.',
+    'auipc rd,%pcrel_hi(symbol); addi rd,rd,%pcrel_lo(…)',
+  ),
+  pseudo(
+    'lla',
+    'rd,symbol',
+    'Loads the address of a local symbol.',
+    'auipc rd,%pcrel_hi(symbol); addi rd,rd,%pcrel_lo(…)',
+  ),
+  pseudo(
+    'lga',
+    'rd,symbol',
+    'Loads the address of a global symbol from the GOT.',
+    'auipc rd,%got_pcrel_hi(symbol); ld rd,%pcrel_lo(…)(rd)',
+  ),
+  pseudo(
+    'la.tls.ie',
+    'rd,symbol',
+    'Loads the offset of a thread-local symbol (initial exec).',
+    'auipc rd,%tls_ie_pcrel_hi(symbol); ld rd,%pcrel_lo(…)(rd)',
+  ),
+  pseudo(
+    'la.tls.gd',
+    'rd,symbol',
+    'Loads the address of the GOT entry of a thread-local symbol (global dynamic).',
+    'auipc rd,%tls_gd_pcrel_hi(symbol); addi rd,rd,%pcrel_lo(…)',
+  ),
+  pseudo(
+    'call',
+    'symbol',
+    'Calls a function within 2 GiB; the linker may shorten it to jal.',
+    'auipc ra,…; jalr ra,…(ra)',
+  ),
   pseudo(
     'tail',
     'symbol',
-    'Jumps to a function at any distance, to return to the caller.',
+    'Jumps to a function within 2 GiB that returns to the caller of this one; t1 is overwritten.',
     'auipc t1,…; jalr zero,…(t1)',
   ),
-  pseudo(
-    'jump',
-    'symbol,rs1',
-    'Jumps to any distance by way of a register.',
-    'auipc rs1,…; jalr zero,…(rs1)',
-  ),
+  pseudo('jump', 'symbol,rs1', 'Jumps within 2 GiB by way of a register.', 'auipc rs1,…; jalr zero,…(rs1)'),
   pseudo('bgt', 'rs1,rs2,target', 'Branches if rs1 is greater than rs2, signed.', 'blt rs2,rs1,target'),
   pseudo('ble', 'rs1,rs2,target', 'Branches if rs1 is at most rs2, signed.', 'bge rs2,rs1,target'),
   pseudo('bgtu', 'rs1,rs2,target', 'Branches if rs1 is greater than rs2, unsigned.', 'bltu rs2,rs1,target'),
@@ -172,12 +199,22 @@ const ASSEMBLER_ONLY: readonly PseudoInstruction[] = [
     'Sets rd to 1 if rs1 is greater than rs2, unsigned, else to 0.',
     'sltu rd,rs2,rs1',
   ),
+  ...comparisons('s'),
+  ...comparisons('d'),
+  pseudo('move', 'rd,rs1', 'An older name of mv.', 'addi rd,rs1,0'),
+  pseudo('scall', '', 'An older name of ecall.', 'ecall'),
+  pseudo('sbreak', '', 'An older name of ebreak.', 'ebreak'),
+  pseudo('sfence.vm', 'rs1', 'An older name of sfence.vma.', 'sfence.vma rs1'),
+  pseudo('fmv.x.s', 'rd,fs1', 'An older name of fmv.x.w.', 'fmv.x.w rd,fs1'),
+  pseudo('fmv.s.x', 'fd,rs1', 'An older name of fmv.w.x.', 'fmv.w.x fd,rs1'),
 ];
 
-/** All pseudo-instructions, one for each mnemonic that is not an instruction's too. */
-export const PSEUDO_INSTRUCTIONS: readonly PseudoInstruction[] = [...ALIASES, ...ASSEMBLER_ONLY].filter(
-  ({ name }, index, all) =>
-    !instructions.has(name) && all.findIndex((other) => other.name === name) === index,
+/**
+ * All pseudo-instructions, one for each mnemonic that is not an instruction's too: where it has several forms, the
+ * first with all operands.
+ */
+export const PSEUDO_INSTRUCTIONS: readonly PseudoInstruction[] = fullestForms(
+  [...ALIASES, ...ASSEMBLER_ONLY].filter(({ name }) => !instructions.has(name)),
 );
 
 const byName = new Map(PSEUDO_INSTRUCTIONS.map((entry) => [entry.name, entry]));
@@ -260,6 +297,34 @@ function signs(suffix: string, kind: string): Alias[] {
     alias(`fneg.${suffix}`, `fsgnjn.${suffix}`, { same: true }, 'fd,fs1', `Negates a ${kind}.`),
     alias(`fabs.${suffix}`, `fsgnjx.${suffix}`, { same: true }, 'fd,fs1', `Absolute value of a ${kind}.`),
   ];
+}
+
+/** The comparisons that the assembler makes by exchanging the sources. */
+function comparisons(suffix: string): PseudoInstruction[] {
+  return [
+    pseudo(
+      `fgt.${suffix}`,
+      'rd,fs1,fs2',
+      'Sets rd to 1 if fs1 is greater than fs2, else to 0.',
+      `flt.${suffix} rd,fs2,fs1`,
+    ),
+    pseudo(
+      `fge.${suffix}`,
+      'rd,fs1,fs2',
+      'Sets rd to 1 if fs1 is at least fs2, else to 0.',
+      `fle.${suffix} rd,fs2,fs1`,
+    ),
+  ];
+}
+
+function fullestForms(forms: readonly PseudoInstruction[]): PseudoInstruction[] {
+  const operands = ({ syntax }: PseudoInstruction) => (syntax === '' ? 0 : syntax.split(',').length);
+  const fullest = new Map<string, PseudoInstruction>();
+  for (const form of forms) {
+    const known = fullest.get(form.name);
+    if (known === undefined || operands(form) > operands(known)) fullest.set(form.name, form);
+  }
+  return [...fullest.values()];
 }
 
 function pseudo(name: string, syntax: string, description: string, meaning: string): PseudoInstruction {

@@ -75,7 +75,13 @@ describe('the instruction table', () => {
     expect(pseudoByName('fneg.d')?.meaning).toBe('fsgnjn.d fd,fs1,fs1');
     expect(pseudoByName('fence.tso')?.meaning).toBe('fence rw,rw');
     expect(pseudoByName('call')?.syntax).toBe('symbol');
+    expect(pseudoByName('fgt.s')?.meaning).toBe('flt.s rd,fs2,fs1');
     expect(pseudoByName('add')).toBeUndefined();
+  });
+
+  test('a pseudo-instruction of several forms is told with all operands', () => {
+    expect(pseudoByName('fsrm')).toMatchObject({ syntax: 'rd,rs1', meaning: 'csrrw rd,frm,rs1' });
+    expect(pseudoByName('jr')?.syntax).toBe('rs1');
   });
 });
 

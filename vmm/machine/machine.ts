@@ -122,6 +122,7 @@ class VirtMachine implements Machine {
       ports: {
         bus: this.#bus,
         exits: this.#exits,
+        nowNs,
         time: () => this.#clock.time,
         stepsAt: (_, ticks) => this.#clock.stepsAt(ticks),
         ...(builtin ? { sbiCall: (hart: number) => this.#paravirtual!.call(hart) } : {}),
@@ -211,6 +212,10 @@ class VirtMachine implements Machine {
       instructionAt: (pc) => this.#access.instructionAt(request.hart, pc),
     });
     this.#exits.listenToTraps((hart, interrupt) => this.#stepper?.tookTrap(hart, interrupt));
+  }
+
+  passStop(hart: number): void {
+    this.#loop.passStop(hart);
   }
 
   cancelStep(): void {

@@ -1,5 +1,5 @@
 import type { ExitSink } from '../contracts/exits.ts';
-import type { Hart, HartGroup } from '../contracts/hart.ts';
+import { type Hart, type HartGroup, INTERRUPT } from '../contracts/hart.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
 import type { Uart16550 } from '../devices/uart16550.ts';
 import { HART_STATE, type HartState, type SbiPorts } from '../sbi/extension.ts';
@@ -18,6 +18,8 @@ export interface ParavirtualParts {
   readonly console: ConsoleOutput;
   system(what: 'shutdown' | 'reboot', failed: boolean): void;
 }
+
+const CSR = { stimecmp: 0x14d, mip: 0x344 } as const;
 
 /** Where a hart in a non-retentive suspension continues (SBI 2.0, "Hart suspend"). */
 interface Resume {
@@ -62,7 +64,13 @@ export class Paravirtual {
     const resume = this.#resume[hart];
     if (resume === undefined) return;
     this.#resume[hart] = undefined;
+    // What woke it stays pending, as it does under OpenSBI: the supervisor looks once it has its own context back.
+    const core = this.#parts.group.harts[hart]!;
+    const interrupted = (core.readCsr(CSR.mip)! & (1n << BigInt(INTERRUPT.SSIP))) !== 0n;
+    const deadline = core.readCsr(CSR.stimecmp)!;
     this.#enter(hart, resume);
+    core.setInterrupt(INTERRUPT.SSIP, interrupted);
+    core.writeCsr(CSR.stimecmp, deadline);
   }
 
   #enter(hart: number, { pc, opaque }: Resume): void {
