@@ -5,6 +5,7 @@ import { VmError } from '../vmm/base/vm-error.ts';
 import { isElf, parseElf } from '../vmm/formats/elf.ts';
 import type { StopInfo, VmConfigInput, VmEnd, VmInfo } from '../vmm/protocol/messages.ts';
 import { BreakpointStore } from './breakpoints.ts';
+import { toJson } from './contract/json.ts';
 import {
   type AttachInput,
   type ExitBreakpointConfig,
@@ -49,14 +50,18 @@ export async function launch(
 ): Promise<Launched> {
   const files = new ConfiguredFiles(input.cwd);
   const config = machineConfig(input, files);
-  const symbols = loadSymbols(symbolSources(input, files, config), Object.entries(input.sourceMap ?? {}));
+  const sources = symbolSources(input, files, config);
   const entry = kernelEntry(config);
   const vmm =
     input.vmm === undefined
-      ? await Vmm.start(context.vmmPath)
-      : await Vmm.connect(input.vmm, files.optional('vmmToken', input.vmmToken));
+      ? await Vmm.of(context.vmms.take())
+      : await connectRunning(context, files, input.vmm, input.vmmToken);
   try {
-    const { vm, info } = await Vm.create(vmm, config);
+    const creating = Vm.create(vmm, config);
+    // Read while the VMM makes the machine. Of two failures, this one is reported.
+    creating.catch(() => {});
+    const symbols = loadSymbols(sources, files.sourceMap(input.sourceMap));
+    const { vm, info } = await creating;
     const debuggee = assemble(context, { vm, info, symbols, ownership: 'launched', carriedOver });
     await setConfiguredExits(debuggee, input.exits ?? []);
     const { stop } = await vm.request('vm.state', {});
@@ -70,13 +75,13 @@ export async function launch(
 /** @throws VmError when there is no VMM at the address, or no (or more than one) machine in it. */
 export async function attach(context: SessionContext, input: AttachInput): Promise<Attached> {
   const files = new ConfiguredFiles(input.cwd);
-  const vmm = await Vmm.connect(input.vmm, files.optional('vmmToken', input.vmmToken));
+  const vmm = await connectRunning(context, files, input.vmm, input.vmmToken);
   try {
     const { vms } = await vmm.request('vm.list', {});
     const chosen = chooseVm(vms, input.vm);
     const kernel = files.optional('kernel', input.kernel) ?? existing(chosen.kernel);
     const config = kernel === undefined ? {} : { kernel };
-    const symbols = loadSymbols(symbolSources(input, files, config), Object.entries(input.sourceMap ?? {}));
+    const symbols = loadSymbols(symbolSources(input, files, config), files.sourceMap(input.sourceMap));
     const vm = new Vm(vmm, chosen.vm);
     const info = await vm.request('vm.subscribe', {});
     const debuggee = assemble(context, { vm, info, symbols, ownership: 'attached', carriedOver: undefined });
@@ -88,6 +93,17 @@ export async function attach(context: SessionContext, input: AttachInput): Promi
     await vmm.close();
     throw error;
   }
+}
+
+function connectRunning(
+  context: SessionContext,
+  files: ConfiguredFiles,
+  address: string,
+  token: string | undefined,
+): Promise<Vmm> {
+  const tokenFile = files.optional('vmmToken', token);
+  void context.vmms.release();
+  return Vmm.connect(address, tokenFile);
 }
 
 const crash: VmEnd = { reason: 'crash', code: 1 };
@@ -168,7 +184,7 @@ function connectEvents(context: SessionContext, debuggee: Debuggee, isReleased: 
         return;
       default:
         context.enqueue(async () => {
-          if (!isReleased()) await followEvent(context, run, event);
+          if (!isReleased()) await followEvent(context, debuggee, event);
         });
     }
   });
@@ -182,7 +198,7 @@ function connectEvents(context: SessionContext, debuggee: Debuggee, isReleased: 
   });
 }
 
-async function followEvent(context: SessionContext, run: RunControl, event: VmEvent): Promise<void> {
+async function followEvent(context: SessionContext, { vm, run }: Debuggee, event: VmEvent): Promise<void> {
   switch (event.event) {
     case 'stopped':
       return run.onStopped(event.stop, event.registers);
@@ -193,6 +209,7 @@ async function followEvent(context: SessionContext, run: RunControl, event: VmEv
       return context.output(`${text}\n`);
     }
     case 'ended':
+      if (event.end !== null) await sendLastStats(context, vm);
       return announceEnd(context, run, event.end, event.error);
     case 'destroyed':
       if (run.state === 'ended') return;
@@ -202,6 +219,13 @@ async function followEvent(context: SessionContext, run: RunControl, event: VmEv
     default:
       return;
   }
+}
+
+/** The views of our own extension show them after the session; other clients have no use for them. */
+async function sendLastStats(context: SessionContext, vm: Vm): Promise<void> {
+  if (!context.client.ownsConsole) return;
+  const stats = await vm.request('vm.exitStats', {}).catch(() => undefined);
+  if (stats !== undefined) context.emitEvent('hartscope/lastExitStats', toJson(stats));
 }
 
 /** Tells the client how the guest ended. */
@@ -281,6 +305,11 @@ class ConfiguredFiles {
       ? ''
       : ` Relative paths start at ${this.#folder} (set "cwd" to change it).`;
     throw new VmError('bad-file', `"${key}" ${problem}: ${absolute}.${start}`);
+  }
+
+  /** What stands on the left is what compilers wrote, and stays as it is. */
+  sourceMap(map: LaunchInput['sourceMap']): [string, string][] {
+    return Object.entries(map ?? {}).map(([from, to]) => [from, resolve(this.#folder, to)]);
   }
 
   optional(key: string, path: string | undefined): string | undefined {

@@ -57,7 +57,7 @@ export class MachineView {
 
   /** What the VMM told with a stop is not asked for again. */
   learn(hart: number, registers: Registers): void {
-    if (this.#caching) this.#harts.set(hart, this.#stateOf(hart, registers));
+    void this.#kept(this.#harts, hart, () => this.#stateOf(hart, registers));
   }
 
   hart(hart: number): Promise<HartState> {

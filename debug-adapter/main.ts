@@ -5,8 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
-import { AdapterSession } from './session.ts';
+import type { AdapterSession } from './session.ts';
+import { VmmStarter } from './vmm-process.ts';
 
 const USAGE = `Usage: hartscope dap [--port N]
 
@@ -28,16 +30,16 @@ const END_GRACE_MS = 5000;
 
 const sessions = new Set<AdapterSession>();
 
-main();
+void main();
 
-function main(): void {
+async function main(): Promise<void> {
   const options = readOptions();
   if (options.help || options.version) {
     process.stdout.write(options.help ? USAGE : `${version()}\n`);
     return;
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => end(0));
-  if (options.port === undefined) serveStdio();
+  if (options.port === undefined) await openSession(process.stdin, process.stdout, () => end(0));
   else servePort(options.port);
   process.stdin.on('end', () => end(0)).resume();
 }
@@ -45,11 +47,6 @@ function main(): void {
 function version(): string {
   const manifest: unknown = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8'));
   return (manifest as { version: string }).version;
-}
-
-function serveStdio(): void {
-  const session = openSession(() => end(0));
-  session.start(process.stdin, process.stdout);
 }
 
 function servePort(port: number): void {
@@ -70,17 +67,20 @@ function servePort(port: number): void {
 
 function serveSocket(socket: Socket): void {
   // What is written already, such as the response to `disconnect`, still goes out.
-  const session = openSession(() => socket.end());
-  session.start(socket, socket);
+  void openSession(socket, socket, () => socket.end());
 }
 
-function openSession(onEnd: () => void): AdapterSession {
-  const session = new AdapterSession(VMM_BUNDLE, () => {
+async function openSession(input: Readable, output: Writable, onEnd: () => void): Promise<void> {
+  const vmms = new VmmStarter(VMM_BUNDLE);
+  // Most sessions launch: their VMM starts up while the rest of this program is loaded.
+  vmms.startAhead();
+  const { AdapterSession } = await import('./session.ts');
+  const session = new AdapterSession(vmms, () => {
     sessions.delete(session);
     onEnd();
   });
   sessions.add(session);
-  return session;
+  session.start(input, output);
 }
 
 /** Lets every session release its VMM, then ends the process. */

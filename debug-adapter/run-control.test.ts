@@ -29,6 +29,7 @@ class FakeMachine {
 
   readonly #view = {
     forget: () => {},
+    learn: () => {},
     hart: async () =>
       ({ hart: 0, registers: { pc: this.pc }, symbols: this.#symbols as Symbols }) as HartState,
     frames: async () => this.#frames(),
@@ -77,7 +78,7 @@ class FakeMachine {
   async stop(reason: StopInfo['reason'], pc = this.pc, depth = 0): Promise<void> {
     this.pc = pc;
     this.depth = depth;
-    await this.run.onStopped({ reason, hart: 0, pc, step: 0n });
+    await this.run.onStopped({ reason, hart: 0, pc, step: 0n }, REGISTERS);
   }
 
   /** What was asked of the VMM, and told to the client, since the last time. */
@@ -99,6 +100,8 @@ class FakeMachine {
     });
   }
 }
+
+const REGISTERS = { pc: 0n, privilege: 'S', x: [], f: [], steps: 0, waiting: false } as const;
 
 const lineOf = (pc: bigint): LineLocation => ({
   ...{ file: 'a.c', line: Number(pc / 8n), column: 1, address: pc & ~7n, isStatement: true },
@@ -224,4 +227,18 @@ test('what needs a stopped machine is refused while it runs, and after the end',
   await expect(machine.run.step(0, 'next', 'line')).rejects.toThrow('The machine runs: pause it first.');
   machine.run.onEnded();
   await expect(machine.run.resume()).rejects.toThrow('The guest has ended: restart to run it again.');
+});
+
+test('a breakpoint of another client stops this session too, and its own that it took away do not', async () => {
+  const machine = await started();
+  await machine.run.resume();
+  await machine.stop('breakpoint', 0x1020n);
+  expect(machine.news()).toEqual(['vm.resume', 'breakpoint at 0x1020']);
+  machine.setBreakpoint(0x1030n);
+  await machine.run.arm();
+  machine.breakpoints.replace('a.c', [], {} as Symbols);
+  await machine.run.resume();
+  // It was on its way when the breakpoint was taken away.
+  await machine.stop('breakpoint', 0x1030n);
+  expect(machine.news()).toEqual(['vm.setBreakpoints', 'vm.resume', 'vm.resume']);
 });

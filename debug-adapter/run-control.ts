@@ -37,7 +37,10 @@ export interface RunControlPorts {
 
 /** What is needed of the virtual machine, and of what is known about it. */
 export type VmRequests = Pick<Vm, 'request'>;
-export type StoppedMachine = Pick<MachineView, 'evaluationContext' | 'forget' | 'frame' | 'frames' | 'hart' | 'learn'>;
+export type StoppedMachine = Pick<
+  MachineView,
+  'evaluationContext' | 'forget' | 'frame' | 'frames' | 'hart' | 'learn'
+>;
 
 export type RunState = 'starting' | 'stopped' | 'running' | 'ended';
 
@@ -53,6 +56,8 @@ export class RunControl {
   /** Where a run to the kernel's first instruction ends. */
   #entry: bigint | undefined;
   #report: StopReport | undefined;
+  /** Where this session ever had a breakpoint. A stop elsewhere is that of another client of the machine. */
+  readonly #ownAddresses = new Set<bigint>();
 
   constructor(vm: VmRequests, view: StoppedMachine, breakpoints: BreakpointStore, ports: RunControlPorts) {
     this.#vm = vm;
@@ -74,7 +79,9 @@ export class RunControl {
   async arm(): Promise<void> {
     if (!this.#armed) return;
     const entry = this.#entry === undefined ? [] : [this.#entry];
-    await this.#vm.request('vm.setBreakpoints', { addresses: [...this.#breakpoints.addresses(), ...entry] });
+    const addresses = [...this.#breakpoints.addresses(), ...entry];
+    for (const address of addresses) this.#ownAddresses.add(address);
+    await this.#vm.request('vm.setBreakpoints', { addresses });
   }
 
   /** The client is ready and the machine stands at `stop`: report it, or judge breakpoints there, and go on. */
@@ -91,6 +98,7 @@ export class RunControl {
       await this.#go();
     } else {
       // A resume does not stop at the present pc again, so a breakpoint on the first instruction is judged here.
+      this.#ownAddresses.add(stop.pc);
       await this.#settle({ ...stop, reason: 'breakpoint' });
     }
   }
@@ -175,11 +183,17 @@ export class RunControl {
       this.#publish(stop, reason, 'Paused on breakpoint', undefined, hit.stops);
     } else if (stop.reason === 'breakpoint' && stop.pc === this.#entry) {
       this.#publish(stop, 'entry', 'Stopped at the first instruction of the kernel');
-    } else if (isAddressStop && !this.#pauseWanted) {
+    } else if (isAddressStop && !this.#pauseWanted && !this.#isOfAnother(stop)) {
       await this.#goOn(stop);
     } else {
       this.#publishAsIs(this.#pauseWanted && isAddressStop ? { ...stop, reason: 'pause' } : stop);
     }
+  }
+
+  /** A breakpoint of another client, for whom the machine is to stand still. */
+  #isOfAnother({ reason, pc }: StopInfo): boolean {
+    const isOwn = this.#ownAddresses.has(pc) || this.#breakpoints.at(pc).length > 0;
+    return reason === 'breakpoint' && !isOwn;
   }
 
   /** A breakpoint that does not count, or the end of one of the VMM's steps: the run or the step goes on. */

@@ -23,6 +23,7 @@ import { memoryHandlers } from './requests/memory.ts';
 import { sourceHandlers } from './requests/sources.ts';
 import { stackHandlers } from './requests/stack.ts';
 import { variableHandlers } from './requests/variables.ts';
+import type { VmmStarter } from './vmm-process.ts';
 
 const HANDLERS: Handlers<SessionContext> = {
   ...lifecycleHandlers,
@@ -46,15 +47,15 @@ const ERROR_ID = { user: 1000, unknownCommand: 1001, internal: 1002 } as const;
 export class AdapterSession extends DebugSession implements SessionContext {
   client: ClientTraits = defaultTraits;
   debuggee: Debuggee | undefined;
-  readonly vmmPath: string;
+  readonly vmms: VmmStarter;
   readonly #onEnd: () => void;
   #queue: Promise<void> = Promise.resolve();
   #ending: Promise<void> | undefined;
 
-  /** @param vmmPath the VMM's bundle. @param onEnd called once, when the connection is over and the VMM is gone. */
-  constructor(vmmPath: string, onEnd: () => void) {
+  /** @param vmms released with the session. @param onEnd called once, when the connection is over and the VMM is gone. */
+  constructor(vmms: VmmStarter, onEnd: () => void) {
     super(true);
-    this.vmmPath = vmmPath;
+    this.vmms = vmms;
     this.#onEnd = onEnd;
     // The base class ends on any error, a message that is not JSON included; that one can be ignored.
     this.removeAllListeners('error');
@@ -102,7 +103,7 @@ export class AdapterSession extends DebugSession implements SessionContext {
   async #release(): Promise<void> {
     const { debuggee } = this;
     this.debuggee = undefined;
-    await debuggee?.release();
+    await Promise.all([debuggee?.release(), this.vmms.release()]);
     this.#onEnd();
   }
 

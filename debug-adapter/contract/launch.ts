@@ -65,7 +65,7 @@ const sharedKeys = {
     .record(z.string(), z.string())
     .optional()
     .describe(
-      'Maps path prefixes in the debug information to folders here. Paths that are relative start at the ELF file.',
+      'Maps path prefixes in the debug information to folders here. Relative paths in it start at the folder of the ELF file, or at what `.` is mapped to.',
     ),
   exits: z
     .array(exitBreakpointConfigSchema)

@@ -114,5 +114,7 @@ export interface CustomEvents {
   'hartscope/console': { readonly data: string };
   /** New trace records exist; at most ten a second. `next` is the number the newest has. */
   'hartscope/traced': { readonly next: number };
+  /** The guest has ended, and these are its last counts. Sent before `terminated`, since nobody can be asked after it. */
+  'hartscope/lastExitStats': CustomResults['hartscope/exitStats'];
 }
 export type CustomEvent = keyof CustomEvents;

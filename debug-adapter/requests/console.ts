@@ -115,6 +115,9 @@ function formatSize(bytes: number): string {
   return `${bytes / 2 ** (10 * power)} ${units[power]}`;
 }
 
+/** A firmware that looks for its devices touches hundreds of registers once. */
+const DETAIL_ROWS_MAX = 40;
+
 async function exits({ debuggee, text }: Invocation): Promise<string> {
   const kinds = parseKinds(text.split(/\s+/).filter((word) => word !== ''));
   const isWanted = ({ kind }: { kind: ExitKind }) => kinds.length === 0 || kinds.includes(kind);
@@ -125,13 +128,17 @@ async function exits({ debuggee, text }: Invocation): Promise<string> {
   const rows = [...totals].filter(([, count]) => count > 0).map(([kind, count]) => [kind, String(count)]);
   if (rows.length === 0) return 'No exits so far.';
   const detail = stats.detail.filter(isWanted).toSorted((a, b) => b.count - a.count);
-  const detailRows = detail.map(({ kind, key, count, handlerNs }) => [
-    ...[kind, key, String(count)],
-    count === 0 ? '' : `${Math.round(handlerNs / count)} ns`,
-  ]);
+  const detailRows = detail
+    .slice(0, DETAIL_ROWS_MAX)
+    .map(({ kind, key, count, handlerNs }) => [
+      ...[kind, key, String(count)],
+      count === 0 ? '' : `${Math.round(handlerNs / count)} ns`,
+    ]);
   const counts = formatTable(['kind', 'exits'], rows, new Set([1]));
   if (detailRows.length === 0) return counts;
-  return `${counts}\n\n${formatTable(['traced', '', 'count', 'handled in'], detailRows, new Set([2, 3]))}`;
+  const table = formatTable(['traced', '', 'count', 'handled in'], detailRows, new Set([2, 3]));
+  const left = detail.length - detailRows.length;
+  return [counts, '', table, ...(left === 0 ? [] : [`and ${left} less frequent ones`])].join('\n');
 }
 
 const TRACE_DEFAULT = 20;

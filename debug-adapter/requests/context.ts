@@ -1,6 +1,7 @@
 import { VmError } from '../../vmm/base/vm-error.ts';
 import type { AdapterEvents, OutputCategory } from '../dap.ts';
 import type { Debuggee } from '../debuggee.ts';
+import type { VmmStarter } from '../vmm-process.ts';
 
 /** What `initialize` told about the client. */
 export interface ClientTraits {
@@ -28,8 +29,8 @@ export interface SessionContext {
   debuggee: Debuggee | undefined;
   /** The client is gone. */
   readonly isOver: boolean;
-  /** Path of the VMM's bundle. */
-  readonly vmmPath: string;
+  /** Where a VMM of our own comes from. */
+  readonly vmms: VmmStarter;
   emitEvent<E extends keyof AdapterEvents>(event: E, body: AdapterEvents[E]): void;
   output(text: string, category?: OutputCategory): void;
   /** Runs `task` after what is being handled, and after all that waits already. */

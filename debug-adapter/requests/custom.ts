@@ -11,7 +11,7 @@ import {
 import type { Handlers } from '../dap.ts';
 import type { Debuggee } from '../debuggee.ts';
 import { describeExit } from '../describe.ts';
-import { locate, sourceLine } from '../locate.ts';
+import { codeName, locate, sourceLine } from '../locate.ts';
 import { evaluateAddress } from './address.ts';
 import { debuggeeOf, type SessionContext, threadOf } from './context.ts';
 import { currentHart } from './memory.ts';
@@ -95,7 +95,7 @@ export const customHandlers: Handlers<SessionContext> = {
 async function describeHart(debuggee: Debuggee, hart: number): Promise<HartInfo> {
   const { registers, symbols } = await debuggee.view.hart(hart);
   const { pc, privilege, waiting, steps } = registers;
-  const name = symbols.functionAt(pc)?.name ?? symbols.symbolize(pc)?.name;
+  const name = codeName(symbols, pc);
   const location = sourceLine(symbols, pc);
   return {
     ...{ hart, threadId: threadOf(hart), pc: hex(pc), privilege, waiting, steps },

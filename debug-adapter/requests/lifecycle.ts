@@ -39,8 +39,10 @@ export const lifecycleHandlers: Handlers<SessionContext> = {
   launch: async (context, args) => {
     requireNothingYet(context);
     noteFlag(context, args ?? {});
-    const input = parseLaunch(args);
-    const launched = await launch(context, input);
+    const { input, launched } = await orNoVmm(context, async () => {
+      const input = parseLaunch(args);
+      return { input, launched: await launch(context, input) };
+    });
     await adopt(context, launched.debuggee);
     targets.set(context, {
       begin: () => beginLaunched(launched, input, args?.noDebug === true),
@@ -52,8 +54,10 @@ export const lifecycleHandlers: Handlers<SessionContext> = {
   attach: async (context, args) => {
     requireNothingYet(context);
     noteFlag(context, args ?? {});
-    const input = parseAttach(args);
-    const attached = await attach(context, input);
+    const { input, attached } = await orNoVmm(context, async () => {
+      const input = parseAttach(args);
+      return { input, attached: await attach(context, input) };
+    });
     await adopt(context, attached.debuggee);
     targets.set(context, { begin: () => beginAttached(context, attached, input.stopOnEntry === true) });
     context.enqueue(async () => context.emitEvent('initialized', undefined));
@@ -199,6 +203,16 @@ async function adopt(context: SessionContext, debuggee: Debuggee): Promise<void>
 function requireNothingYet(context: SessionContext): void {
   if (context.debuggee !== undefined) {
     throw new VmError('wrong-state', 'This session debugs a machine already: disconnect first.');
+  }
+}
+
+/** When `begin` fails, the VMM that was started ahead for it goes too. */
+async function orNoVmm<T>({ vmms }: SessionContext, begin: () => Promise<T>): Promise<T> {
+  try {
+    return await begin();
+  } catch (error) {
+    await vmms.release();
+    throw error;
   }
 }
 

@@ -3,8 +3,8 @@ import { isAbsolutePath, joinDirectory } from './dwarf/line-program.ts';
 
 /**
  * Turns the paths that compilers wrote into paths on this machine: the source map first, then relative ones
- * against the ELF file's folder. A build with `-ffile-prefix-map` has no absolute path in it, so its sources are
- * found wherever the project stands.
+ * against the ELF file's folder, and the source map again for where that leads. A build with `-ffile-prefix-map`
+ * has no absolute path in it, so its sources are found wherever the project stands.
  */
 export class SourcePaths {
   readonly #folder: string | undefined;
@@ -27,17 +27,21 @@ export class SourcePaths {
   }
 
   #resolve(joined: string): string {
-    const path = this.#mapped(style(joined).normalize(joined));
-    if (isAbsolutePath(path) || this.#folder === undefined) return style(path).normalize(path);
-    return style(this.#folder).join(this.#folder, path);
+    const written = style(joined).normalize(joined);
+    const mapped = this.#mapped(written) ?? written;
+    if (isAbsolutePath(mapped) || this.#folder === undefined) return style(mapped).normalize(mapped);
+    // The editor shows where the file was looked for, so that is what a user maps as well.
+    const path = style(this.#folder).join(this.#folder, mapped);
+    return this.#mapped(path) ?? path;
   }
 
-  #mapped(path: string): string {
+  #mapped(path: string): string | undefined {
     for (const [from, to] of this.#sourceMap) {
       if (path === from) return to;
+      if (from === '.' && !isAbsolutePath(path)) return style(to).join(to, path);
       if (path.startsWith(`${from}/`) || path.startsWith(`${from}\\`)) return to + path.slice(from.length);
     }
-    return path;
+    return undefined;
   }
 }
 

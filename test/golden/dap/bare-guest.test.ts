@@ -91,6 +91,58 @@ test('harts are threads', async () => {
   expect(await dap.refusal('stackTrace', { threadId: 9 })).toBe('There is no thread 9.');
 });
 
+test('of four harts each is stepped for itself, and the one that hits a breakpoint is named', async () => {
+  // Counts in t1 for ever: addi t1, t1, 1 and back.
+  await launch([0x0013_0313, 0xffdf_f06f], { harts: 4, stopOnEntry: true });
+  await dap.run();
+  const counts = async (): Promise<number[]> => {
+    const values = [1, 2, 3, 4].map(async (thread) => {
+      const [frame] = await dap.frames(thread);
+      return Number(await dap.evaluate('$t1,d', { frameId: frame!.id }));
+    });
+    return Promise.all(values);
+  };
+  expect(await counts()).toEqual([0, 0, 0, 0]);
+  for (let round = 1; round <= 4; round++) {
+    const stop = await dap.runUntilStop('next', { threadId: 3, granularity: 'instruction' });
+    expect(stop).toMatchObject({ reason: 'step', threadId: 3, allThreadsStopped: true });
+  }
+  // Hart 2 has done four instructions; the others ran as far as their turns came.
+  expect((await counts())[2]).toBe(2);
+  await dap.request('setInstructionBreakpoints', {
+    breakpoints: [{ instructionReference: '0x80000004' }],
+  });
+  const named = new Set<number>();
+  while (named.size < 4) {
+    const { reason, threadId } = await dap.runUntilStop('continue');
+    expect(reason).toBe('instruction breakpoint');
+    expect((await dap.frames(threadId))[0]!.instructionPointerReference).toBe('0x80000004');
+    named.add(threadId!);
+    if (named.size < 4) {
+      // On to another hart: in a turn of 5,000 steps this one would hit 2,500 times.
+      await dap.request('setInstructionBreakpoints', { breakpoints: [] });
+      await dap.runUntilStop('next', { threadId: (threadId! % 4) + 1, granularity: 'instruction' });
+      await dap.request('setInstructionBreakpoints', {
+        breakpoints: [{ instructionReference: '0x80000004' }],
+      });
+    }
+  }
+});
+
+test('harts that the kernel does not start are shown as waiting, and a step of one can be paused', async () => {
+  await dap.launchSample({ harts: 4, append: 'echo' });
+  await dap.request('configurationDone');
+  await dap.outputWith('stdout', 'type a line: ');
+  await dap.runUntilStop('pause');
+  const { threads } = await dap.request<{ threads: DebugProtocol.Thread[] }>('threads');
+  expect(threads.map(({ name }) => name)).toEqual([0, 1, 2, 3].map((hart) => `hart ${hart} (S, waiting)`));
+  expect((await dap.frames(1)).map(({ name }) => name)).toContain('echo_line');
+  for (const thread of [2, 3, 4]) expect((await dap.frames(thread))[0]!.name).toBe('_start');
+  // A step of a hart that was never started comes to no end by itself.
+  await dap.request('next', { threadId: 2, granularity: 'instruction' });
+  expect(await dap.runUntilStop('pause')).toMatchObject({ reason: 'pause' });
+});
+
 test('a guest that fails ends with its code', async () => {
   await launch(finish(7));
   await dap.request('configurationDone');

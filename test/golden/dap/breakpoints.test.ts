@@ -135,3 +135,11 @@ test('instruction breakpoints stop at their address', async () => {
   expect(stop).toMatchObject({ reason: 'instruction breakpoint', hitBreakpointIds: [breakpoints[0]!.id] });
   expect((await dap.frames())[0]!.instructionPointerReference).toBe(address);
 });
+
+test('one on the first instruction stops there once, and so does the entry it shares', async () => {
+  await dap.request('setFunctionBreakpoints', { breakpoints: [{ name: '_start' }] });
+  expect(await dap.run()).toMatchObject({ reason: 'function breakpoint' });
+  await dap.request('continue', { threadId: 1 });
+  await dap.next('terminated');
+  expect(dap.events.filter(({ event }) => event === 'stopped')).toHaveLength(1);
+});

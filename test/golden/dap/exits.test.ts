@@ -1,6 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { DapClient } from '../../support/dap.ts';
+import { CLIENT_FLAG, type CustomEvents } from '../../../debug-adapter/contract/requests.ts';
+import { DapClient, SAMPLE } from '../../support/dap.ts';
+import { spin, tinyElf } from '../../support/tiny-guest.ts';
 
 let dap: DapClient;
 beforeEach(async () => {
@@ -87,6 +92,60 @@ test('a trap as the guest takes it', async () => {
   expect(stop.text).toMatch(/^exception 15: .*, tval 0x[0-9a-f]+, S -> S$/);
 });
 
+test('an ebreak of the guest stops there, and traps when the guest goes on', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hartscope-test-'));
+  try {
+    const kernel = join(folder, 'guest.elf');
+    const [ebreak, nop] = [0x0010_0073, 0x0000_0013];
+    writeFileSync(kernel, tinyElf([nop, ebreak, ...spin()]));
+    await dap.request('initialize', { adapterID: 'hartscope', pathFormat: 'path' });
+    await dap.request('launch', { kernel, firmware: 'none', time: 'free' });
+    await dap.next('initialized');
+    expect(await breakOn('debug', 'event == "breakpoint"')).toEqual([{ verified: true }]);
+    expect(await dap.run()).toMatchObject({
+      reason: 'exception',
+      description: 'Paused on debug exit (pre)',
+      text: 'breakpoint at 0x80000004',
+    });
+    expect((await dap.frames())[0]!.instructionPointerReference).toBe('0x80000004');
+    const info = await dap.request<DebugProtocol.ExceptionInfoResponse['body']>('exceptionInfo', {
+      threadId: 1,
+    });
+    expect(info).toMatchObject({
+      exceptionId: 'debug',
+      description: 'Breakpoint instruction (ebreak): breakpoint at 0x80000004',
+    });
+    // mtvec is still 0, where nothing is.
+    await dap.runUntilStop('stepIn', { granularity: 'instruction' });
+    expect((await dap.frames())[0]!.instructionPointerReference).toBe('0x0');
+    expect(await dap.evaluate('$mcause,d')).toBe('3');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('filters are offered for what guests of this version can cause', async () => {
+  const capabilities = await dap.request<DebugProtocol.Capabilities>('initialize', {
+    adapterID: 'hartscope',
+    pathFormat: 'path',
+  });
+  const filters = capabilities.exceptionBreakpointFilters!;
+  expect(filters.map(({ filter }) => filter)).toEqual([
+    ...['mmio', 'sbi', 'csr', 'trap', 'irq', 'page-fault', 'tlb-flush', 'wfi', 'system', 'debug'],
+  ]);
+  expect(filters[1]!.conditionDescription).toMatch(
+    /^Fields: ext, extId, fn, function, a0, .*, hart, pc, step/,
+  );
+  await dap.request('launch', { kernel: `${SAMPLE}/kernel.elf`, time: 'free' });
+  await dap.next('initialized');
+  for (const { filter, conditionDescription } of filters) {
+    // Each example is one that the VMM takes.
+    const example = /Example: (.*)$/.exec(conditionDescription!)?.[1];
+    expect(await breakOn(filter, example), filter).toEqual([{ verified: true }]);
+  }
+  expect((await breakOn('nested'))[0]!.message).toMatch(/^There is no exit of kind "nested"\./);
+});
+
 test('log instead of stop', async () => {
   await dap.launchSample({
     exits: [
@@ -102,6 +161,24 @@ test('log instead of stop', async () => {
   await dap.next('terminated');
   expect(dap.output('console')).toMatch(/^(wrote \S+ to THR\n){5,}/);
   expect(dap.events.filter(({ event }) => event === 'stopped')).toEqual([]);
+});
+
+test("our own client gets the last counts before the session's end, others do not", async () => {
+  await dap.launchSample({ [CLIENT_FLAG]: true });
+  await dap.request('configurationDone');
+  const { counts } = await dap.next<CustomEvents['hartscope/lastExitStats']>('hartscope/lastExitStats');
+  expect(counts).toContainEqual({ hart: 0, kind: 'system', count: 1 });
+  await dap.next('terminated');
+
+  const other = await DapClient.start();
+  try {
+    await other.launchSample();
+    await other.request('configurationDone');
+    await other.next('terminated');
+    expect(other.events.map(({ event }) => event)).not.toContain('hartscope/lastExitStats');
+  } finally {
+    await other.stop();
+  }
 });
 
 test('the full form stands beside the filters', async () => {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CustomResults } from '../../../debug-adapter/contract/requests.ts';
 import { ADAPTER, DapClient, ROOT, SAMPLE } from '../../support/dap.ts';
 
 const line = DapClient.line;
@@ -161,7 +162,36 @@ describe('attach', () => {
     await guest.request('configurationDone');
     await guest.request('hartscope/consoleWrite', { text: 'x' });
     expect(await guest.next('stopped')).toMatchObject({ reason: 'breakpoint' });
-    expect(await guest.evaluate('received - taken', { frameId: (await guest.frames())[0]!.id })).toBe('0');
+    const frameId = (await guest.frames())[0]!.id;
+    expect(await guest.evaluate('received - taken', { frameId })).toBe('0');
+    // A variable of a block within a loop.
+    expect(await guest.evaluate('c', { frameId })).toBe("120 'x'");
+  });
+
+  test('restart resets the machine that is there, and leaves it its name and owner', async () => {
+    const { address } = await startVmm();
+    const owner = await runningGuest(address);
+    const guest = await attach(address);
+    await guest.request('setFunctionBreakpoints', { breakpoints: [{ name: 'kernel_main' }] });
+    await guest.request('configurationDone');
+    const before = await guest.request<CustomResults['hartscope/machine']>('hartscope/machine');
+    await guest.request('restart');
+    expect(await guest.next('stopped')).toMatchObject({ reason: 'function breakpoint' });
+    expect((await guest.frames()).map(({ name }) => name)).toEqual(['kernel_main', '_start']);
+    const after = await guest.request<CustomResults['hartscope/machine']>('hartscope/machine');
+    expect({ vm: after.info.vm, owned: after.info.owned }).toEqual({ vm: before.info.vm, owned: true });
+    // The harts count from power-on.
+    expect(after.harts[0]!.steps).toBeLessThan(before.harts[0]!.steps);
+    await guest.request('restart');
+    expect(await guest.next('stopped')).toMatchObject({ reason: 'function breakpoint' });
+    await guest.request('disconnect');
+    // The guest goes on for its owner, which has followed it all. What is typed before it listens would be lost.
+    const boots = () => owner.output('stdout').split('type a line: ').length - 1;
+    while (boots() < 2) await owner.next('output');
+    await owner.request('hartscope/consoleWrite', { text: 'again\n' });
+    await owner.outputWith('stdout', 'again');
+    await owner.next('terminated');
+    expect(owner.output('stdout').match(/hello from S-mode/g)).toHaveLength(2);
   });
 
   test('to a VMM that is not there', async () => {
