@@ -68,10 +68,18 @@ test('a loop on one instruction can be paused, and goes on', async () => {
   expect(await dap.runUntilStop('pause')).toMatchObject({ reason: 'pause' });
 });
 
+/** The guest has a thread of its own, and a pause may come before its first step: waits for that. */
+async function untilItRan(): Promise<void> {
+  const steps = async (): Promise<number> =>
+    (await dap.request<{ harts: { steps: number }[] }>('hartscope/machine')).harts[0]!.steps;
+  while ((await steps()) === 0);
+}
+
 test('a loop of traps, and a jump into nothing, can be paused and looked at', async () => {
   // jalr to address 0, where nothing is; mtvec is 0 too, so the guest traps for ever.
   await launch([0x0000_0067]);
   await dap.request('configurationDone');
+  await untilItRan();
   expect(await dap.runUntilStop('pause')).toMatchObject({ reason: 'pause' });
   const [frame] = await dap.frames();
   expect(frame).toMatchObject({ name: '0x0', instructionPointerReference: '0x0', line: 0 });
