@@ -10,14 +10,16 @@ test.each([
   ['!write', { condition: '!write' }],
   ['register == "a#3"', { condition: 'register == "a#3"' }],
   ['(value == 1)@post', { condition: '(value == 1)', stage: 'post' }],
+  ['!log "sent {value}"', { action: 'log', log: 'sent {value}' }],
 ])('condition %j', (text, expected) => {
-  expect(parseFilter('mmio', text)).toEqual({ kind: 'mmio', ...expected });
+  const defaults = { kind: 'mmio', stage: 'pre', hitCount: 1, action: 'stop' };
+  expect(parseFilter('mmio', text)).toEqual({ ...defaults, ...expected });
 });
 
 test.each([
-  ['mmio', 'write @after', '"@after" is no stage: write @pre or @post (column 7)', 7],
-  ['mmio', 'write #0', '"#0" is no hit count: write # and a number from 1, such as #3 (column 7)', 7],
-  ['mmio', 'write !skip', 'the action "skip" is not available: write !stop or !log (column 7)', 7],
+  ['mmio', 'write @after', '@ is followed by pre or post (column 7)', 7],
+  ['mmio', 'write #0', '# is followed by a hit count of 1 or more (column 7)', 7],
+  ['mmio', 'write !skip', "the action 'skip' does not exist yet; use !stop or !log (column 7)", 7],
   ['mmoi', '', 'There is no exit of kind "mmoi". Did you mean "mmio"?', undefined],
 ])('%s %j is refused with the column', (kind, text, message, column) => {
   const refused = { verified: false, message, ...(column === undefined ? {} : { column }) };

@@ -3,6 +3,7 @@
  * The VMM evaluates them; here they are joined into the one list it takes.
  */
 import { VmError } from '../vmm/base/vm-error.ts';
+import { parseExitFilter } from '../vmm/protocol/condition.ts';
 import { AVAILABLE_EXIT_KINDS, type ExitKind } from '../vmm/protocol/exits.ts';
 import type { ExitBreakpointInput, Results } from '../vmm/protocol/messages.ts';
 import { nearest } from './contract/nearest.ts';
@@ -57,52 +58,12 @@ export function parseFilter(kind: string, text: string): WantedExitBreakpoint {
     return { refused: { verified: false, message: `There is no exit of kind "${kind}". ${hint}` } };
   }
   try {
-    return { kind, ...parseSuffixes(text) };
+    return { kind, ...parseExitFilter(kind, text) };
   } catch (error) {
     if (!(error instanceof VmError)) throw error;
     const column = error.column === undefined ? {} : { column: error.column };
     return { refused: { verified: false, message: withColumn(error.message, error.column), ...column } };
   }
-}
-
-/** `!word` is an action only for these words, so that `!write` stays a part of the condition. */
-const ACTIONS: ReadonlySet<string> = new Set(['stop', 'log', 'skip', 'edit', 'inject']);
-const SUFFIX = /(?:^|\s+|(?<=[)"\w]))(@\w*|#\w*|!(?:stop|log|skip|edit|inject))\s*$/;
-
-function parseSuffixes(text: string): Omit<ExitBreakpointInput, 'kind'> {
-  const found: { -readonly [K in keyof ExitBreakpointInput]?: ExitBreakpointInput[K] } = {};
-  let rest = text.trimEnd();
-  for (let match = SUFFIX.exec(rest); match !== null; match = SUFFIX.exec(rest)) {
-    const suffix = match[1]!;
-    const column = rest.lastIndexOf(suffix) + 1;
-    const word = suffix.slice(1);
-    if (suffix.startsWith('@')) {
-      if (word !== 'pre' && word !== 'post') {
-        throw new VmError('bad-condition', `"${suffix}" is no stage: write @pre or @post`, column);
-      }
-      found.stage ??= word;
-    } else if (suffix.startsWith('#')) {
-      if (!/^[1-9]\d*$/.test(word)) {
-        throw new VmError(
-          'bad-condition',
-          `"${suffix}" is no hit count: write # and a number from 1, such as #3`,
-          column,
-        );
-      }
-      found.hitCount ??= Number(word);
-    } else {
-      if (!ACTIONS.has(word) || (word !== 'stop' && word !== 'log')) {
-        throw new VmError(
-          'bad-condition',
-          `the action "${word}" is not available: write !stop or !log`,
-          column,
-        );
-      }
-      found.action ??= word;
-    }
-    rest = rest.slice(0, match.index).trimEnd();
-  }
-  return rest === '' ? found : { ...found, condition: rest };
 }
 
 function describeCheck(check: Check | undefined): ExitBreakpointResult {
