@@ -24,7 +24,13 @@ export interface MachineSession {
 export type SessionEvent =
   | { readonly kind: 'state'; readonly session: MachineSession }
   | { readonly kind: 'console'; readonly session: MachineSession; readonly data: string }
-  | { readonly kind: 'traced'; readonly session: MachineSession; readonly next: number };
+  | { readonly kind: 'traced'; readonly session: MachineSession; readonly next: number }
+  /** The guest ended; it cannot be asked any more. */
+  | {
+      readonly kind: 'lastStats';
+      readonly session: MachineSession;
+      readonly stats: CustomResults['hartscope/exitStats'];
+    };
 
 /** Requests after whose success a session runs; VS Code expects no `continued` event after these. */
 const RESUMING = new Set(['continue', 'next', 'stepIn', 'stepOut', 'goto', 'reverseContinue', 'stepBack']);
@@ -138,6 +144,9 @@ export class Sessions implements vscode.Disposable {
     } else if (event === 'hartscope/traced') {
       const { next } = body as CustomEvents['hartscope/traced'];
       this.#changes.fire({ kind: 'traced', session, next });
+    } else if (event === 'hartscope/lastExitStats') {
+      const stats = body as CustomEvents['hartscope/lastExitStats'];
+      this.#changes.fire({ kind: 'lastStats', session, stats });
     }
   }
 

@@ -34,9 +34,12 @@ describe('instructions', () => {
     expect(check('x: |ret')!.lines.slice(1)).toEqual([
       'ret',
       '```',
-      'Returns from a function. *(pseudo-instruction)*',
+      'Returns to the address in ra. *(pseudo-instruction)*',
       'Assembles to `jalr zero, 0(ra)`',
     ]);
+    expect(check('|la a0, x')!.lines.at(-1)).toBe(
+      'Assembles to `auipc rd, %pcrel_hi(symbol); addi rd, rd, %pcrel_lo(…)`',
+    );
   });
   test('ordering of atomics', () => {
     expect(check('lr.d.aq| a0, (a1)')!.lines.join()).toContain('Acquire: later memory operations');

@@ -1,7 +1,7 @@
 import { FORMATS, type FormatInfo, type ImmediateKind } from '../../vmm/isa/formats.ts';
 import type { CompressedInstruction, Instruction } from '../../vmm/isa/instruction.ts';
+import { PSEUDO_INSTRUCTIONS, type PseudoInstruction, pseudoByName } from '../../vmm/isa/pseudo.ts';
 import { COMPRESSED, INSTRUCTIONS, instructionByName } from '../../vmm/isa/table.ts';
-import { PSEUDO_INSTRUCTIONS } from './pseudo-instructions.ts';
 
 /** What a mnemonic stands for, from the instruction table or as a pseudo-instruction. */
 export interface Operation {
@@ -18,19 +18,17 @@ export interface Operation {
 
 /** The operation of a mnemonic as written, ordering suffixes included; undefined when there is none. */
 export function operationOf(mnemonic: string): Operation | undefined {
-  const pseudo = PSEUDO_INSTRUCTIONS.get(mnemonic);
+  // `jalr` and the like are both, instruction and pseudo-instruction: the instruction says more.
   const instruction = instructionByName(mnemonic) ?? orderedInstruction(mnemonic);
-  // `csrs rd, …` is no instruction, but `jalr` and the like are both: the instruction says more.
   if (instruction !== undefined) return fromTable(instruction);
-  return pseudo === undefined ? undefined : { ...pseudo, extension: 'pseudo-instruction' };
+  const pseudo = pseudoByName(mnemonic);
+  return pseudo === undefined ? undefined : fromPseudo(pseudo);
 }
 
 /** Every mnemonic that can be completed, without ordering suffixes. */
 export const OPERATIONS: readonly Operation[] = [
   ...INSTRUCTIONS.map(fromTable),
-  ...[...PSEUDO_INSTRUCTIONS.values()]
-    .filter(({ name }) => instructionByName(name) === undefined)
-    .map((pseudo) => ({ ...pseudo, extension: 'pseudo-instruction' })),
+  ...PSEUDO_INSTRUCTIONS.map(fromPseudo),
   ...COMPRESSED.map(fromTable),
 ];
 
@@ -47,6 +45,12 @@ function fromTable(instruction: Instruction | CompressedInstruction): Operation 
   const { name, extension, description } = instruction;
   const syntax = 'format' in instruction ? FORMATS[instruction.format].syntax : instruction.syntax;
   return { name, extension, syntax, description, instruction };
+}
+
+function fromPseudo({ name, syntax, description, meaning }: PseudoInstruction): Operation {
+  // The table writes operands as the disassembler does, `addi rd,rs1,0`; a person reads them with spaces.
+  const expansion = meaning.replaceAll(',', ', ');
+  return { name, extension: 'pseudo-instruction', syntax, description, expansion };
 }
 
 /** A run of bits of an encoding: constant bits as `0110011`, an operand by its name. */

@@ -53,9 +53,12 @@ export class StatsView implements vscode.TreeDataProvider<Node>, vscode.Disposab
     const session = this.#sessions.active;
     if (session !== undefined) {
       const stats = await session.request('hartscope/exitStats', {}).catch(() => undefined);
-      if (stats !== undefined || session !== this.#session) this.#stats = stats;
-      this.#session = session;
+      this.#keep(session, stats);
     }
+    this.#tree.message =
+      session === undefined && this.#session !== undefined && this.#stats === undefined
+        ? `${this.#session.name} was stopped before this view asked for its statistics.`
+        : undefined;
     return this.#stats === undefined ? [] : kindNodes(this.#stats);
   }
 
@@ -70,9 +73,19 @@ export class StatsView implements vscode.TreeDataProvider<Node>, vscode.Disposab
     return details.sort((a, b) => b.count - a.count).map((detail) => ({ kind: 'detail' as const, detail }));
   }
 
-  #handle({ kind, session }: SessionEvent): void {
+  /** An answer that comes too late, or not at all, leaves what is known of the session. */
+  #keep(session: MachineSession, stats: Stats | undefined): void {
+    if (stats !== undefined || session !== this.#session) this.#stats = stats;
+    this.#session = session;
+  }
+
+  #handle(event: SessionEvent): void {
+    const { kind, session } = event;
     if (session !== this.#sessions.active) return;
-    if (kind === 'state') this.refresh();
+    // Also while the view is hidden: it may be opened for the first time after the machine has gone.
+    if (kind === 'lastStats') this.#keep(session, event.stats);
+    else if (kind === 'state' && session !== this.#session) this.#keep(session, undefined);
+    if (kind === 'state' || kind === 'lastStats') this.refresh();
     else if (kind === 'traced' && this.#tree.visible)
       this.#timer ??= setTimeout(() => this.refresh(), REFRESH_MS);
   }

@@ -80,6 +80,16 @@ describeNeeding(needed, 'VS Code with the extension', () => {
     expect(await walk.locator('.mode').textContent()).toBe('Sv39');
     expect(await walk.locator('tbody tr').count()).toBeGreaterThanOrEqual(1);
     expect(await walk.locator('tbody tr').last().locator('.flag.on').allTextContents()).toContain('V');
+    // It all fits in the width and height that the view has beside the Exits view.
+    for (const selector of ['.scroll', '.content'])
+      expect(
+        await walk
+          .locator(selector)
+          .evaluate(({ scrollWidth, clientWidth, scrollHeight, clientHeight }) => [
+            scrollWidth - clientWidth,
+            scrollHeight - clientHeight,
+          ]),
+      ).toEqual([0, 0]);
 
     await editor.screenshot('page-walk');
 
@@ -97,6 +107,21 @@ describeNeeding(needed, 'VS Code with the extension', () => {
     await editor.row('.tree-explorer-viewlet-tree-view', /First kernel.*write uart0\.THR/).waitFor();
     await editor.row('.debug-call-stack', /uart_put/).waitFor();
     await editor.screenshot('exit-breakpoint');
+  });
+
+  // UPDATE=1 writes the picture in the README.
+  test('stopped at the UART, the window shows the stack, the walk and the trace', async () => {
+    for (const frame of ['print', 'count_ticks', 'kernel_main', '_start'])
+      await editor.row('.debug-call-stack', frame).waitFor();
+    await editor.command('Hartscope: Walk Address');
+    await editor.answer('$pc');
+    const walk = await editor.webview('#walk');
+    await walk.locator('select').selectOption('execute');
+    await walk.locator('.outcome.mapped .physical', { hasText: /^0x8[0-9a-f]{7}$/ }).waitFor();
+    expect(await walk.locator('tbody tr').last().locator('.flag.on').allTextContents()).toContain('X');
+    const rows = (await editor.webview('#trace')).locator('.space .row');
+    await rows.filter({ hasText: 'read uart0.LSR' }).last().waitFor();
+    await editor.picture('screenshot');
   });
 
   test('the list of exits follows the trace and is filtered by a condition', async () => {
@@ -118,6 +143,7 @@ describeNeeding(needed, 'VS Code with the extension', () => {
 
     await trace.locator('input').fill('device ==');
     await trace.locator('.outcome.fault').waitFor();
+    expect(await editor.page.locator('.notification-toast').allTextContents()).toEqual([]);
   });
 
   test('the end of the session ends all its processes', async () => {

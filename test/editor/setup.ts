@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
-import { type EditorProcess, ensureEditor, type RunningEditor, startEditor } from '../support/editor.ts';
+import { ensureEditor, type RunningEditor, startEditor } from '../support/editor.ts';
+import type { GroupMember } from '../support/owned-group.ts';
 import { findTool } from '../support/tools.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 const artifacts = join(root, 'test', 'artifacts');
+const documentation = join(root, 'extension', 'media');
 
 /** Chromium in a container: no GPU, no sandbox of its own, and nothing that talks to the network. */
 const CHROMIUM_FLAGS = [
@@ -55,7 +57,7 @@ export class EditorWindow {
   }
 
   /** Closes the window and the server. @returns processes of the server's that are left, which should be none. */
-  async close(): Promise<readonly EditorProcess[]> {
+  async close(): Promise<readonly GroupMember[]> {
     await this.#browser.close();
     await this.#editor.stop();
     rmSync(this.#scratch, { recursive: true, force: true });
@@ -73,6 +75,13 @@ export class EditorWindow {
   async screenshot(name: string): Promise<void> {
     mkdirSync(artifacts, { recursive: true });
     await this.page.screenshot({ path: join(artifacts, `${name}.png`) });
+  }
+
+  /** A picture that the documentation shows: written anew with UPDATE=1, else among the others. */
+  async picture(name: string): Promise<void> {
+    if (process.env['UPDATE'] !== '1') return this.screenshot(name);
+    mkdirSync(documentation, { recursive: true });
+    await this.page.screenshot({ path: join(documentation, `${name}.png`) });
   }
 
   /** Runs a command by its title, as a person finds it in the palette. */

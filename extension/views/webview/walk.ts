@@ -98,16 +98,20 @@ function levels({ levels: all }: WalkAnswer): HTMLElement {
       'tr',
       {},
       element('td', {}, element('span', { class: `swatch level${level}` }), String(level)),
-      cell(table),
+      element('td', {}, element('code', {}, table)),
       element('td', { class: 'number' }, element('code', {}, String(index))),
-      cell(pte),
+      element(
+        'td',
+        { title: `read from ${pteAddress}: the table's address + 8 × ${index}` },
+        element('code', {}, pte),
+      ),
       element('td', {}, flagChips(flags)),
       element(
         'td',
         { class: leaf ? 'physical' : undefined, title: leaf ? 'the page' : 'the next table' },
         element('code', {}, valid ? target : '–'),
       ),
-      cell(pteAddress),
+      element('td', {}, element('code', {}, pteAddress)),
     );
   });
   const head = element('tr', {}, ...HEADINGS.map((text) => element('th', { scope: 'col' }, text)));
@@ -117,8 +121,6 @@ function levels({ levels: all }: WalkAnswer): HTMLElement {
     element('table', {}, element('thead', {}, head), element('tbody', {}, ...rows)),
   );
 }
-
-const cell = (text: string): HTMLElement => element('td', {}, element('code', {}, text));
 
 function flagChips(flags: string): HTMLElement {
   const chips = PTE_FLAGS.map(([flag, meaning]) => {
