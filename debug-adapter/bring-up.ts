@@ -1,8 +1,7 @@
 /** From a checked configuration to a machine that stands at its first instruction, or to one that was there already. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { VmError } from '../vmm/base/vm-error.ts';
-import { isElf, parseElf } from '../vmm/formats/elf.ts';
 import type { StopInfo, VmConfigInput, VmEnd, VmInfo } from '../vmm/protocol/messages.ts';
 import { BreakpointStore } from './breakpoints.ts';
 import { toJson } from './contract/json.ts';
@@ -21,7 +20,7 @@ import type { VariableNode } from './nodes.ts';
 import { type SessionContext, threadOf, toClientColumn, toClientLine } from './requests/context.ts';
 import { toSource } from './requests/sources.ts';
 import { RunControl } from './run-control.ts';
-import { loadSymbols, type SymbolSource, type SymbolStore } from './symbol-store.ts';
+import { loadSymbols, readElf, type SymbolSource, type SymbolStore } from './symbol-store.ts';
 import { StableHandles } from './values/index.ts';
 import { Vm, type VmEvent, Vmm } from './vm-client.ts';
 
@@ -208,6 +207,9 @@ async function followEvent(context: SessionContext, { vm, run }: Debuggee, event
       const text = event.text === '' ? describeExit(event.record.exit, event.record.stage) : event.text;
       return context.output(`${text}\n`);
     }
+    case 'warning':
+      context.output(`${event.text.charAt(0).toUpperCase()}${event.text.slice(1)}.\n`, 'important');
+      return run.halt();
     case 'ended':
       if (event.end !== null) await sendLastStats(context, vm);
       return announceEnd(context, run, event.end, event.error);
@@ -364,9 +366,9 @@ const RAW_ENTRY = { afterFirmware: 0x8020_0000n, bare: 0x8000_0000n } as const;
 /** Physical address of the kernel's first instruction; undefined where the machine starts right there, or no kernel is named. */
 function kernelEntry({ kernel, firmware }: VmConfigInput): bigint | undefined {
   if (kernel === undefined || firmware === undefined || firmware === 'builtin') return undefined;
-  const bytes = readFileSync(kernel);
-  if (!isElf(bytes)) return firmware === 'none' ? RAW_ENTRY.bare : RAW_ENTRY.afterFirmware;
-  const { entry, segments } = parseElf(bytes);
+  const elf = readElf(kernel);
+  if (elf === undefined) return firmware === 'none' ? RAW_ENTRY.bare : RAW_ENTRY.afterFirmware;
+  const { entry, segments } = elf;
   const home = segments.find(({ vaddr, memSize }) => vaddr <= entry && entry < vaddr + BigInt(memSize));
   return home === undefined ? entry : entry - home.vaddr + home.paddr;
 }

@@ -133,6 +133,11 @@ export class RunControl {
     await this.#vm.request('vm.pause', {});
   }
 
+  /** The guest goes nowhere: it stands still for whoever debugs it. */
+  async halt(): Promise<void> {
+    if (this.#armed) await this.pause();
+  }
+
   async step(hart: number, kind: StepKind, granularity: Granularity): Promise<void> {
     this.#requireStopped();
     this.#plan = await beginStep(this.#view, hart, kind, granularity);

@@ -11,6 +11,7 @@ import { toJson } from './contract/json.ts';
 import { customRequestSchemas } from './contract/requests.ts';
 import type { AdapterEvents, Command, Dap, Handlers, OutputCategory } from './dap.ts';
 import type { Debuggee } from './debuggee.ts';
+import { checkArguments } from './requests/arguments.ts';
 import { breakpointHandlers } from './requests/breakpoints.ts';
 import { type ClientTraits, defaultTraits, type SessionContext } from './requests/context.ts';
 import { customHandlers } from './requests/custom.ts';
@@ -116,6 +117,7 @@ export class AdapterSession extends DebugSession implements SessionContext {
       if (handler === undefined) {
         throw new VmError('bad-request', `The debug adapter has no request "${request.command}".`);
       }
+      checkArguments(request.command, request.arguments);
       const body = toJson(await handler(this, request.arguments));
       if (body !== undefined) response.body = body;
     } catch (error) {

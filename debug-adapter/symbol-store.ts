@@ -1,8 +1,8 @@
 /** Loads the symbol files of a configuration, and sorts them by the address space they count in. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { VmError } from '../vmm/base/vm-error.ts';
-import { isElf, parseElf } from '../vmm/formats/elf.ts';
+import { type Elf, isElf, parseElf } from '../vmm/formats/elf.ts';
 import { SymbolFile, SymbolSet, type Symbols } from './symbols/index.ts';
 
 export interface SymbolSource {
@@ -37,11 +37,11 @@ export function loadSymbols(
   sourceMap: readonly (readonly [string, string])[],
 ): SymbolStore {
   const loaded = sources.flatMap((source) => {
-    const bytes = readSymbolFile(source);
-    if (bytes === undefined) return [];
+    const elf = readSymbolFile(source);
+    if (elf === undefined) return [];
     const name = basename(source.path);
     const offset = source.offset ?? 0n;
-    const file = SymbolFile.load(parseElf(bytes), { name, path: source.path, sourceMap, offset });
+    const file = SymbolFile.load(elf, { name, path: source.path, sourceMap, offset });
     return [{ source, file, module: { name, path: source.path, offset, hasLines: file.files().length > 0 } }];
   });
   const inSpace = (space: 'virtual' | 'physical') =>
@@ -59,12 +59,28 @@ export function loadSymbols(
   };
 }
 
-function readSymbolFile(source: SymbolSource): Uint8Array | undefined {
+/** Node reads no larger file at once. */
+const FILE_BYTES_MAX = 2 ** 31 - 1;
+
+/** The ELF file at `path`; undefined when it is something else. @throws VmError `bad-file` that names it. */
+export function readElf(path: string): Elf | undefined {
+  const { size } = statSync(path);
+  if (size > FILE_BYTES_MAX) throw new VmError('bad-file', `${path} is too large: ${size} bytes`);
+  const bytes = readFileSync(path);
+  if (!isElf(bytes)) return undefined;
+  try {
+    return parseElf(bytes);
+  } catch (error) {
+    if (error instanceof VmError) throw new VmError(error.code, `${path}: ${error.message}`);
+    throw error;
+  }
+}
+
+function readSymbolFile(source: SymbolSource): Elf | undefined {
   if (!existsSync(source.path)) {
     throw new VmError('bad-file', `Symbol file not found: ${source.path}.`);
   }
-  const bytes = readFileSync(source.path);
-  if (isElf(bytes)) return bytes;
-  if (source.optional) return undefined;
+  const elf = readElf(source.path);
+  if (elf !== undefined || source.optional) return elf;
   throw new VmError('bad-file', `${source.path} is not an ELF file: it has no symbols to read.`);
 }

@@ -21,10 +21,10 @@ import {
 } from './control/headless-run.ts';
 import { isElf, parseElf } from './formats/elf.ts';
 import { nowNs } from './host/clock.ts';
-import { loadImages, readImage } from './host/images.ts';
+import { explainErrno, loadImages, readImage } from './host/images.ts';
 import { childStatus, lifetimeOver } from './host/lifetime.ts';
 import { missingFeature } from './host/probe.ts';
-import { Terminal } from './host/terminal.ts';
+import { BROKEN_PIPE_STATUS, Terminal } from './host/terminal.ts';
 import { vmThreads } from './host/threads.ts';
 import { type LineFile, openTraceFile } from './host/trace-file.ts';
 import { packageVersion } from './host/version.ts';
@@ -42,7 +42,7 @@ async function run(args: readonly string[]): Promise<number> {
   const { parseRunOptions } = await import('./control/cli/run-options.ts');
   const { createMachine } = await import('./machine/index.ts');
   const { config, maxInstructions, stats, trace } = parseRunOptions(args);
-  const images = loadImages(config);
+  const images = loadImages(config, 'accepted');
   const traceFile = trace === undefined ? undefined : openTraceFile(trace);
   let terminal: Terminal | undefined;
   const machine = createMachine({
@@ -85,6 +85,8 @@ function headlessPorts(terminal: Terminal, traceFile: LineFile | undefined): Hea
       process.stderr.write(
         'hartscope: the guest waits for an interrupt that nothing will raise: no timer is set and the input is at its end; end it with Ctrl-C or --max-instructions\n',
       ),
+    warn: (text) =>
+      process.stderr.write(`hartscope: ${text} (--trace FILE shows the first trap; Ctrl-A x leaves)\n`),
     ...(traceFile && { trace: takeTrace(traceFile) }),
     nowNs,
   };
@@ -107,8 +109,7 @@ async function serve(args: readonly string[]): Promise<number> {
   // Whatever ends the process, socket and token do not stay behind.
   process.once('exit', listening.close);
   const address = formatAddress(listening.address);
-  process.stdout.on('error', () => {});
-  process.stdout.write(JSON.stringify({ address, tokenFile: listening.tokenFile, pid, version }) + '\n');
+  await print(JSON.stringify({ address, tokenFile: listening.tokenFile, pid, version }) + '\n');
   await over;
   await server.close();
   listening.close();
@@ -132,9 +133,7 @@ function dap(args: readonly string[]): Promise<number> {
 async function inspect(args: readonly string[]): Promise<number> {
   const { operands } = parseArguments(INSPECT, args);
   const [path] = operands;
-  process.stdout.on('error', () => {});
-  process.stdout.write(inspectFile(path!, readImage('file', path!), { isElf, parseElf, decodeFdt }));
-  return STATUS.ok;
+  return print(inspectFile(path!, readImage('file', path!, 'accepted'), { isElf, parseElf, decodeFdt }));
 }
 
 const RUNNERS: Readonly<Record<CommandName, (args: readonly string[]) => Promise<number>>> = {
@@ -148,12 +147,11 @@ async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   const version = packageVersion(__dirname);
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    process.stdout.write(overview(version));
-    return name === undefined ? STATUS.usage : STATUS.ok;
+    const status = await print(overview(version));
+    return name === undefined ? STATUS.usage : status;
   }
   if (name === '--version' || rest[0] === '--version') {
-    process.stdout.write(version + '\n');
-    return STATUS.ok;
+    return print(version + '\n');
   }
   const command = COMMANDS.find((candidate) => candidate.name === name);
   if (command === undefined) {
@@ -162,12 +160,27 @@ async function main(args: readonly string[]): Promise<number> {
     throw new VmError('bad-config', `there is no command '${name}'${hint} (see 'hartscope --help')`);
   }
   if (rest.includes('--help') || rest[0] === '-h') {
-    process.stdout.write(helpText(command));
-    return STATUS.ok;
+    return print(helpText(command));
   }
   const missing = missingFeature();
   if (missing !== undefined) throw new VmError('io', missing);
   return RUNNERS[command.name](rest);
+}
+
+/**
+ * Writes to stdout; resolves to the exit status. A reader that has gone is no error of anyone's, a full disk is.
+ *
+ * @throws VmError `io` when the text could not be written.
+ */
+function print(text: string): Promise<number> {
+  process.stdout.on('error', () => {});
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => {
+      if (!error) resolve(STATUS.ok);
+      else if ((error as NodeJS.ErrnoException).code === 'EPIPE') resolve(BROKEN_PIPE_STATUS);
+      else reject(new VmError('io', `cannot write the output: ${explainErrno(error)}`));
+    });
+  });
 }
 
 function fail(error: unknown): never {

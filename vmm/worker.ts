@@ -29,7 +29,7 @@ function makeLoop(start: VmStart, ports: VmLoopPorts): VmLoop | undefined {
       start,
       ports,
       createMachine: (machinePorts) =>
-        createMachine({ config, images: loadImages(config), ports: machinePorts }),
+        createMachine({ config, images: loadImages(config, 'refused'), ports: machinePorts }),
       csrName: (number) => csrByNumber(number)?.name,
     });
   } catch (error) {

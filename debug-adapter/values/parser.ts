@@ -121,12 +121,17 @@ const FORMATS: ReadonlySet<string> = new Set(['x', 'd', 'u', 'b', 'o', 'c', 's',
 
 /** Deeper nesting is nobody's debugging session; the bound keeps a hostile text from exhausting the stack. */
 const DEPTH_MAX = 200;
+/** The same for chains such as `1+1+…`, which nest to the left: one level for two characters at most. */
+const LENGTH_MAX = 2000;
 
 /**
  * Parses an expression. `isType` tells whether a name stands for a type, which C needs to know to read `(name)-1`.
  * Throws `VmError('bad-request')` with the column.
  */
 export function parse(text: string, isType: (name: string) => boolean): Parsed {
+  if (text.length > LENGTH_MAX) {
+    throw new VmError('bad-request', `an expression has at most ${LENGTH_MAX} characters`);
+  }
   return new Parser(tokenize(text), isType).parse();
 }
 

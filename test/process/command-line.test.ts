@@ -1,11 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { processes } from '../support/processes.ts';
 import { echo, finish, hang, print, spin, tinyElf } from '../support/tiny-guest.ts';
 
 const { start, run } = processes();
+const VMM = fileURLToPath(new URL('../../dist/vmm.cjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'hartscope-run-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -113,6 +116,52 @@ describe('run', () => {
   });
 });
 
+describe('a guest that goes nowhere', () => {
+  // jalr zero, 0(zero); an illegal instruction; each with no trap handler set.
+  test.each([
+    ['jumps to nowhere', [0x67]],
+    ['loops in traps', [0]],
+  ])('%s: is told of once, and ends at the limit', async (_, instructions) => {
+    const { status, stderr } = await runGuest(instructions, '--max-instructions', '300000');
+    expect(status).toBe(124);
+    expect(stderr).toMatch(
+      /^hartscope: hart 0 is caught in traps .*mtvec is 0x0\).*instruction access fault, mtval 0x0; set mtvec[^\n]+\n$/,
+    );
+  });
+
+  test('Ctrl-A x leaves it', async () => {
+    const kernel = file('lost.elf', tinyElf([0x67]));
+    const running = start('vmm.cjs', ['run', '--firmware', 'none', '--kernel', kernel]);
+    await new Promise<void>((resolve) => running.child.stderr.once('data', () => resolve()));
+    running.child.stdin.write('\x01x');
+    expect(await running.ended).toMatchObject({ status: 0, stdout: '' });
+  });
+});
+
+describe.skipIf(!existsSync('/dev/full'))('output that the disk does not take', () => {
+  const full = (...args: string[]) => {
+    const descriptor = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [VMM, ...args], {
+      stdio: ['ignore', descriptor, 'pipe'],
+      encoding: 'utf8',
+    });
+    closeSync(descriptor);
+    return { status, stderr };
+  };
+  const hello = () => file('hello.elf', tinyElf([...print('hello\n'), ...spin()]));
+
+  test.each<[string, () => string[]]>([
+    ['help', () => ['--help']],
+    ['inspect', () => ['inspect', hello()]],
+    ['run', () => ['run', '--firmware', 'none', '--kernel', hello()]],
+    ['serve', () => ['serve']],
+  ])('of %s is one line on stderr and status 2', (_, args) => {
+    const { status, stderr } = full(...args());
+    expect(stderr).toMatch(/^hartscope: cannot write the (guest's )?output: no space left on the device\n$/);
+    expect(status).toBe(2);
+  });
+});
+
 describe('inspect', () => {
   test('an ELF file', async () => {
     const { status, stdout } = await run('vmm.cjs', ['inspect', file('k.elf', tinyElf(spin()))]);
@@ -206,6 +255,13 @@ describe('a wrong call', () => {
       'a size that is none',
       () => ['run', '--kernel', 'x', '--memory', '12Q'],
       /--memory takes a size such as 128M/,
+    ],
+    ['an address that is a folder', () => ['serve', '--listen', `unix:${folder}`], /is no socket/],
+    ['an address in no folder', () => ['serve', '--listen', 'unix:/nope/s'], /there is no folder \/nope/],
+    [
+      'a device tree that is none',
+      () => ['run', '--kernel', file('d.elf', tinyElf(spin())), '--dtb', file('d.dtb', 'hello')],
+      /d\.dtb: not a device tree blob/,
     ],
     ['an operand too many', () => ['run', 'kernel.elf'], /unexpected argument 'kernel.elf'/],
     ['an operand too few', () => ['inspect'], /FILE is missing/],

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -92,6 +93,17 @@ describe('serve', () => {
     expect(await serving.process.ended).toMatchObject({ status: 0, signal: null, stderr: '' });
     expect(await closed).toBe('the VMM ends');
     expect(existsSync(serving.tokenFile)).toBe(false);
+  });
+
+  test("does not take the place of somebody's file", async () => {
+    const path = join(folder, 'notes');
+    writeFileSync(path, 'mine');
+    const { status, stderr } = await run('vmm.cjs', ['serve', '--listen', `unix:${path}`]);
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: `hartscope: ${path} is there already and is no socket; choose another path with --listen\n`,
+    });
+    expect(readFileSync(path, 'utf8')).toBe('mine');
   });
 
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('ends on %s and leaves no file', async (signal) => {
@@ -305,6 +317,31 @@ describe('a machine', () => {
       message: expect.stringMatching(message),
     });
     expect(await client.request('vm.list', {})).toEqual({ vms: [] });
+  });
+
+  test.skipIf(process.platform === 'win32')('from a pipe that nobody writes to is refused', async () => {
+    const client = await connect(await serve());
+    const kernel = join(folder, 'pipe');
+    execFileSync('mkfifo', [kernel]);
+    // The thread that opened it could not be ended, and so neither the server.
+    await expect(client.request('vm.create', { config: { kernel } })).rejects.toMatchObject({
+      code: 'bad-file',
+      message: expect.stringContaining('is a pipe; name a file'),
+    });
+  });
+
+  test('that is caught in traps is told of once, and can be paused', async () => {
+    const client = await connect(await serve());
+    await client.request('vm.create', { name: 'lost', config: guest('lost', [0]) });
+    const warnings: string[] = [];
+    client.on('warning', ({ text }) => warnings.push(text));
+    const warned = nextEvent(client, 'warning');
+    await client.request('vm.resume', { vm: 'lost' });
+    await warned;
+    const stopped = nextEvent(client, 'stopped');
+    await client.request('vm.pause', { vm: 'lost' });
+    expect((await stopped).stop).toMatchObject({ reason: 'pause', pc: 0n });
+    expect(warnings).toEqual([expect.stringMatching(/^hart 0 is caught in traps/)]);
   });
 
   test('several run at the same time and do not disturb each other', async () => {

@@ -58,6 +58,8 @@ export class FakeMachine implements Machine {
     return result;
   }
 
+  caughtInTraps(): undefined {}
+
   waiting(): boolean {
     return false;
   }
@@ -139,6 +141,10 @@ function fakeHart(index: number, machine: FakeMachine): Hart {
     get steps() {
       return Number(machine.steps);
     },
+    get retired() {
+      return Number(machine.steps);
+    },
+    trapped: 0,
     skipSteps: () => {},
     reset: () => {},
     enterSupervisor: () => {},

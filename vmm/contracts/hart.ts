@@ -69,6 +69,9 @@ export interface Hart extends Snapshottable {
   requestYield(): void;
   /** Steps done since reset, exact when called from a port too (the present instruction not counted). */
   readonly steps: number;
+  /** Of these steps, those that retired an instruction, and those that trapped instead; the rest was waiting. */
+  readonly retired: number;
+  readonly trapped: number;
   /** Moves the hart's clock on without executing (waiting in WFI, or stopped). */
   skipSteps(count: number): void;
 

@@ -119,6 +119,8 @@ export interface Machine {
   exitStats(): ExitStats;
   /** Sequence number of the newest trace record, 0 before the first: what `trace` gives as `next` when nothing is left to read. */
   readonly traced: number;
+  /** A sentence on a hart that does nothing but trap, told once a loop; undefined when there is none. Asked for between runs. */
+  caughtInTraps(): string | undefined;
   /** True while the hart waits in WFI, or is not started (SBI HSM). */
   waiting(hart: number): boolean;
   /** Steps per execution tier. */

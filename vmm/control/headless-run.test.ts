@@ -17,6 +17,7 @@ function ports(given: Partial<HeadlessPorts> = {}): HeadlessPorts {
     inputOrInterrupt: () => Promise.reject(new Error('waits for input')),
     turn: () => Promise.resolve(),
     stuck: () => {},
+    warn: () => {},
     nowNs: () => 0,
     ...given,
   };

@@ -17,6 +17,8 @@ export interface HeadlessPorts {
   turn(): Promise<void>;
   /** Called when nothing can wake the guest any more and the run would wait for ever. */
   stuck(): void;
+  /** Told of a guest that is caught in traps: it goes on, but hardly to any end. */
+  warn(text: string): void;
   /** Takes trace records, in order. */
   trace?: (records: readonly ExitRecord[]) => void;
   nowNs(): number;
@@ -85,6 +87,8 @@ export async function runHeadless(
     runNs += elapsedNs;
     readTrace();
     if (result.kind === 'end') return finish({ kind: 'guest', end: result.end });
+    const caught = machine.caughtInTraps();
+    if (caught !== undefined) ports.warn(caught);
     if (result.kind === 'budget' && steps === slices.steps) slices.used(elapsedNs);
     if (result.kind === 'idle' && !(await awaitInput(ports, Number.isFinite(maxInstructions)))) {
       return finish({ kind: 'exhausted' });

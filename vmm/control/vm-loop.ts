@@ -179,6 +179,7 @@ export class VmLoop implements VmSubject {
       case 'budget':
         this.#idleUntil = undefined;
         this.#slices.used(this.#ports.nowNs() - startNs);
+        this.#warn();
         this.#restAhead();
         break;
       case 'idle':
@@ -261,6 +262,11 @@ export class VmLoop implements VmSubject {
   #tell(event: VmEventReport): void {
     if (this.#held === undefined) this.#ports.send(event);
     else this.#held.push(event);
+  }
+
+  #warn(): void {
+    const text = this.machine.caughtInTraps();
+    if (text !== undefined) this.#tell({ kind: 'event', event: 'warning', params: { text } });
   }
 
   #tellTraced(): void {

@@ -56,6 +56,14 @@ export class RiscvHart implements Hart {
     return this.core.steps;
   }
 
+  get retired(): number {
+    return this.core.retired;
+  }
+
+  get trapped(): number {
+    return this.core.notRetired - this.core.skipped;
+  }
+
   skipSteps(count: number): void {
     this.core.sliceEnd += count;
     this.core.notRetired += count;

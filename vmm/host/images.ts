@@ -6,6 +6,12 @@ import type { VmConfig } from '../protocol/messages.ts';
 /** Node reads no larger file at once. */
 const IMAGE_BYTES_MAX = 2 ** 31 - 1;
 
+/**
+ * A pipe is how a shell passes another program's output on the command line. In a VM's thread it is refused: one that nobody
+ * writes to blocks the thread where nothing can end it, and with it the process.
+ */
+export type Pipes = 'accepted' | 'refused';
+
 /** Firmware that is not a file. */
 const BUILT_IN_FIRMWARE: readonly (string | undefined)[] = [undefined, 'builtin', 'none'];
 
@@ -14,26 +20,29 @@ const BUILT_IN_FIRMWARE: readonly (string | undefined)[] = [undefined, 'builtin'
  *
  * @throws VmError `bad-file`, naming the option and the path, when one cannot be read or is empty.
  */
-export function loadImages(config: VmConfig): MachineImages {
+export function loadImages(config: VmConfig, pipes: Pipes): MachineImages {
   const { kernel, firmware, dtb, initrd } = config;
   return {
-    ...(kernel !== undefined && { kernel: { name: kernel, data: readImage('kernel', kernel) } }),
+    ...(kernel !== undefined && { kernel: { name: kernel, data: readImage('kernel', kernel, pipes) } }),
     ...(!BUILT_IN_FIRMWARE.includes(firmware) && {
-      firmware: { name: firmware!, data: readImage('firmware', firmware!) },
+      firmware: { name: firmware!, data: readImage('firmware', firmware!, pipes) },
     }),
-    ...(dtb !== undefined && { dtb: readImage('dtb', dtb) }),
-    ...(initrd !== undefined && { initrd: readImage('initrd', initrd) }),
+    ...(dtb !== undefined && { dtb: readImage('dtb', dtb, pipes) }),
+    ...(initrd !== undefined && { initrd: readImage('initrd', initrd, pipes) }),
   };
 }
 
 /** Reads one file; `what` names its purpose in errors. @throws VmError `bad-file`. */
-export function readImage(what: string, path: string): Uint8Array {
+export function readImage(what: string, path: string, pipes: Pipes): Uint8Array {
   let data: Uint8Array;
   try {
     const stat = statSync(path);
-    // Some devices have no end. A pipe has one, and is how a shell passes another program's output.
+    // Some devices have no end.
     if (stat.isCharacterDevice() || stat.isBlockDevice()) {
       throw new VmError('bad-file', `${what} '${path}' is a device; name a file`);
+    }
+    if (stat.isFIFO() && pipes === 'refused') {
+      throw new VmError('bad-file', `${what} '${path}' is a pipe; name a file`);
     }
     if (stat.size > IMAGE_BYTES_MAX) {
       throw new VmError('bad-file', `${what} '${path}' is too large: ${stat.size} bytes`);

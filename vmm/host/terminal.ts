@@ -1,9 +1,12 @@
 import { EscapeFilter } from './escape-filter.ts';
+import { explainErrno } from './images.ts';
 
 /** Signals that end a run, and the exit status that a shell gives them (128 and the signal's number). */
 const SIGNAL_STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 /** As if SIGPIPE had ended the process, which Node ignores. */
-const BROKEN_PIPE_STATUS = 141;
+export const BROKEN_PIPE_STATUS = 141;
+/** The output goes to a place that does not take it, such as a full disk: as for any wrong file. */
+const LOST_OUTPUT_STATUS = 2;
 /** The longest delay of a timer; a timer keeps the process alive that waits for a signal only. */
 const LONG_MS = 2 ** 31 - 1;
 
@@ -20,7 +23,7 @@ export class Terminal {
   #wake: (() => void) | undefined;
   readonly #onData = (data: Buffer) => this.#take(data);
   readonly #onEnd = () => this.#endInput();
-  readonly #onBrokenPipe = () => this.#interrupt(BROKEN_PIPE_STATUS);
+  readonly #onOutputError = (error: Error) => this.#loseOutput(error);
   readonly #onSignal = (signal: NodeJS.Signals) =>
     this.#interrupt(SIGNAL_STATUS[signal as keyof typeof SIGNAL_STATUS]);
 
@@ -29,7 +32,7 @@ export class Terminal {
     process.stdin.on('data', this.#onData);
     process.stdin.on('end', this.#onEnd);
     process.stdin.on('error', this.#onEnd);
-    process.stdout.on('error', this.#onBrokenPipe);
+    process.stdout.on('error', this.#onOutputError);
     for (const signal of Object.keys(SIGNAL_STATUS)) process.on(signal, this.#onSignal);
   }
 
@@ -103,6 +106,17 @@ export class Terminal {
     if (typed.data.length > 0) this.#typed.push(typed.data);
     if (typed.leave) this.#interrupt(0);
     else this.#wakeUp();
+  }
+
+  /** A reader that has gone needs no word; an output that cannot be kept does. */
+  #loseOutput(error: Error): void {
+    if (this.interrupted) return;
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') {
+      this.#interrupt(BROKEN_PIPE_STATUS);
+      return;
+    }
+    process.stderr.write(`hartscope: cannot write the guest's output: ${explainErrno(error)}\n`);
+    this.#interrupt(LOST_OUTPUT_STATUS);
   }
 
   #endInput(): void {

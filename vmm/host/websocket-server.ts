@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { chmodSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { VmError } from '../base/vm-error.ts';
@@ -77,6 +77,7 @@ async function bind(server: Server, wanted: VmmAddress): Promise<VmmAddress> {
   } catch (error) {
     const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
     const text = formatAddress(wanted);
+    if (inUse && wanted.kind === 'unix') requireSocket(wanted.path);
     if (inUse && wanted.kind === 'unix' && !(await answers(wanted.path))) {
       // The socket of a VMM that was killed: nobody listens there any more.
       removeFile(wanted.path);
@@ -86,7 +87,7 @@ async function bind(server: Server, wanted: VmmAddress): Promise<VmmAddress> {
       'io',
       inUse
         ? `the address ${text} is in use; choose another with --listen, or end the program that listens there`
-        : `cannot listen on ${text}: ${explainErrno(error)}`,
+        : `cannot listen on ${text}: ${noFolderFor(wanted) ?? explainErrno(error)}`,
     );
   }
 }
@@ -115,6 +116,19 @@ function bindOnce(server: Server, wanted: VmmAddress): Promise<VmmAddress> {
       process.umask(mask);
     }
   });
+}
+
+/** What is no socket is somebody's file, and stays. @throws VmError `io`. */
+function requireSocket(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? true) return;
+  throw new VmError('io', `${path} is there already and is no socket; choose another path with --listen`);
+}
+
+/** The host tells of a missing folder as of one that may not be written. */
+function noFolderFor(wanted: VmmAddress): string | undefined {
+  if (wanted.kind !== 'unix') return undefined;
+  const folder = dirname(wanted.path);
+  return existsSync(folder) ? undefined : `there is no folder ${folder}`;
 }
 
 /** True when something accepts connections at a Unix socket. */

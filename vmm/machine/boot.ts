@@ -6,7 +6,7 @@ import type { GuestMemory } from '../contracts/memory.ts';
 import type { VmConfig } from '../protocol/messages.ts';
 import { bootRom, FW_DYNAMIC_INFO } from './boot-rom.ts';
 import { buildDeviceTree, type ChosenOptions, withChosen } from './device-tree.ts';
-import { decodeFdt, encodeFdt } from './fdt.ts';
+import { decodeFdt, encodeFdt, type FdtNode } from './fdt.ts';
 import { type LoadedImage, loadImage, placeBytes, ramRange } from './loaders.ts';
 
 /** How the guest starts: see ARCHITECTURE.md, "The machine". */
@@ -136,6 +136,16 @@ function placeInitrd(
   return range;
 }
 
+/** @throws VmError that names the file. */
+function decodeGiven(blob: Uint8Array, path = 'dtb'): FdtNode {
+  try {
+    return decodeFdt(blob);
+  } catch (error) {
+    if (error instanceof VmError) throw new VmError(error.code, `${path}: ${error.message}`);
+    throw error;
+  }
+}
+
 /** At the end of RAM below 3 GiB, at a 2 MiB boundary where there is one free, else at a page. */
 function placeDeviceTree(
   memory: GuestMemory,
@@ -148,7 +158,7 @@ function placeDeviceTree(
   const data =
     given === undefined
       ? buildDeviceTree({ harts: config.harts, memory: config.memory, isa, chosen })
-      : encodeFdt(withChosen(decodeFdt(given), chosen));
+      : encodeFdt(withChosen(decodeGiven(given, config.dtb), chosen));
   const ramEnd = BigInt(memory.ramBase) + BigInt(memory.ramSize);
   const top = (ramEnd < DEVICE_TREE_LIMIT ? ramEnd : DEVICE_TREE_LIMIT) - BigInt(data.length);
   for (const alignment of [2n * MIB, 4096n]) {

@@ -65,10 +65,16 @@ export function encodeFdt(root: FdtNode): Uint8Array {
 
 /** Reads a flattened device tree. Throws `VmError('bad-file')` when it is none or is damaged. */
 export function decodeFdt(bytes: Uint8Array): FdtNode {
-  if (bytes.length < HEADER_SIZE || cell(bytes, 0) !== MAGIC) {
+  if (bytes.length < 4 || cell(bytes, 0) !== MAGIC) {
     throw new VmError(
       'bad-file',
       'not a device tree blob: it does not start with d0 0d fe ed (compile it with dtc)',
+    );
+  }
+  if (bytes.length < HEADER_SIZE) {
+    throw new VmError(
+      'bad-file',
+      `the device tree is truncated: ${bytes.length} bytes, its header alone takes ${HEADER_SIZE}`,
     );
   }
   const total = cell(bytes, 4);

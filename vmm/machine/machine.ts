@@ -37,6 +37,7 @@ import { RAM_BASE } from './memory-map.ts';
 import { Paravirtual } from './paravirtual.ts';
 import { type LoopReturn, RunLoop } from './run-loop.ts';
 import { Stepper } from './stepper.ts';
+import { TrapLoops } from './trap-loops.ts';
 
 /** The harts' `riscv,isa` string: what `vmm/hart` implements, in the canonical order of the specification. */
 export const ISA = 'rv64imafdc_zicond_zicsr_zifencei_zba_zbb_zbs_sstc';
@@ -74,6 +75,7 @@ class VirtMachine implements Machine {
   readonly #clock: Clock;
   readonly #console: ConsoleOutput;
   readonly #loop: RunLoop;
+  readonly #trapLoops: TrapLoops;
   readonly #deadlines: Deadlines;
   readonly #access: DebugAccess;
   readonly #paravirtual: Paravirtual | undefined;
@@ -143,6 +145,7 @@ class VirtMachine implements Machine {
       interrupted: () => this.#pending !== null || this.#exits.stopPending,
       resumed: (hart) => this.#paravirtual?.resumed(hart),
     });
+    this.#trapLoops = new TrapLoops(made);
     this.#access = new DebugAccess(this.#memory, this.#group, this.#bus);
     this.#paravirtual = builtin ? this.#createParavirtual() : undefined;
     this.#htif = this.#createHtif();
@@ -167,6 +170,10 @@ class VirtMachine implements Machine {
 
   get traced(): number {
     return this.#exits.traced;
+  }
+
+  caughtInTraps(): string | undefined {
+    return this.#trapLoops.look();
   }
 
   waiting(hart: number): boolean {

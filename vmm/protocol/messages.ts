@@ -271,6 +271,8 @@ export interface Events {
   console: { readonly vm: string; readonly data: Uint8Array };
   /** A log action of an exit breakpoint. */
   log: { readonly vm: string; readonly text: string; readonly record: ExitRecord };
+  /** The guest does something that hardly anyone wants, in a sentence; it goes on. */
+  warning: { readonly vm: string; readonly text: string };
   /** New trace records exist; at most ten a second. */
   traced: { readonly vm: string; readonly next: number };
   /** The guest powered off, or its thread died (`error`). */

@@ -161,3 +161,25 @@ test('a guest that fails ends with its code', async () => {
     'The guest has ended: restart to run it again.',
   );
 });
+
+test('a guest that jumps to nowhere stands still, and is told of', async () => {
+  // jalr zero, 0(zero): no trap handler is set, so the fetch at 0 traps to 0.
+  await launch([0x67]);
+  expect(await dap.run()).toMatchObject({ reason: 'pause' });
+  expect(dap.output('important')).toMatch(
+    /^Hart 0 is caught in traps .*instruction access fault, mtval 0x0; set mtvec .*\.\n$/,
+  );
+  expect(await pcOf()).toBe('0x0');
+});
+
+test('what makes no sense is refused, and the session goes on', async () => {
+  await launch(spin(), { stopOnEntry: true });
+  await dap.run();
+  const memoryReference = '0x80000000';
+  expect(await dap.refusal('readMemory', { memoryReference, count: 1.5 })).toContain('"count"');
+  expect(await dap.refusal('disassemble', { memoryReference })).toContain('"instructionCount"');
+  expect(await dap.refusal('evaluate', { expression: `1${'+1'.repeat(100_000)}` })).toContain(
+    'at most 2000 characters',
+  );
+  expect(await dap.evaluate(`1${'+1'.repeat(999)}`)).toBe('1000');
+});
