@@ -79,7 +79,7 @@ test('a condition that does not parse is refused with its column, the others hol
   expect(body.breakpoints[0]).toEqual({ verified: true });
   expect(body.breakpoints[1]!.verified).toBe(false);
   expect(body.breakpoints[1]!.message).toMatch(/column \d+/);
-  expect(body.breakpoints[2]!.message).toBe('"@never" is no stage: write @pre or @post (column 7)');
+  expect(body.breakpoints[2]!.message).toBe('@ is followed by pre or post (column 7)');
   expect(body.breakpoints[3]!.message).toBe('There is no exit of kind "mmoi". Did you mean "mmio"?');
   const stop = await dap.run();
   expect(stop.text).toMatch(/^TIME\.set_timer|^[A-Z]+\./);
