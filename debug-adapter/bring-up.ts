@@ -1,6 +1,7 @@
 /** From a checked configuration to a machine that stands at its first instruction, or to one that was there already. */
 import { existsSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { VmError } from '../vmm/base/vm-error.ts';
 import type { StopInfo, VmConfigInput, VmEnd, VmInfo } from '../vmm/protocol/messages.ts';
 import { BreakpointStore } from './breakpoints.ts';
@@ -258,21 +259,27 @@ const END_TEXTS: Record<VmEnd['reason'], (code: number) => string> = {
 
 /** The VMM may be gone already, which is as good as released. */
 async function letGo(debuggee: Debuggee, options: { terminate?: boolean; suspend?: boolean }): Promise<void> {
-  const { vm, ownership, run } = debuggee;
+  const asked = askToLetGo(debuggee, options).catch(() => {});
+  await Promise.race([asked, delay(LET_GO_MS_MAX, undefined, { ref: false })]);
+  await debuggee.vm.vmm.close();
+}
+
+/** A VMM that hangs does not answer; one of ours is then killed, while this process still lives to do it. */
+const LET_GO_MS_MAX = 1500;
+
+async function askToLetGo(
+  { vm, ownership, run }: Debuggee,
+  options: { terminate?: boolean; suspend?: boolean },
+): Promise<void> {
   const destroys = options.terminate ?? ownership === 'launched';
-  try {
-    if (destroys) {
-      await vm.request('vm.destroy', {});
-    } else if (run.state !== 'ended') {
-      await vm.request('vm.setBreakpoints', { addresses: [] });
-      await vm.request('vm.setExitBreakpoints', { breakpoints: [] });
-      const { info } = await vm.request('vm.state', {});
-      if (info.state === 'stopped' && !options.suspend) await vm.request('vm.resume', {});
-    }
-  } catch {
-    // Nothing to let go of.
+  if (destroys) {
+    await vm.request('vm.destroy', {});
+  } else if (run.state !== 'ended') {
+    await vm.request('vm.setBreakpoints', { addresses: [] });
+    await vm.request('vm.setExitBreakpoints', { breakpoints: [] });
+    const { info } = await vm.request('vm.state', {});
+    if (info.state === 'stopped' && !options.suspend) await vm.request('vm.resume', {});
   }
-  await vm.vmm.close();
 }
 
 async function setConfiguredExits(debuggee: Debuggee, exits: readonly ExitBreakpointConfig[]): Promise<void> {

@@ -44,6 +44,9 @@ export type StoppedMachine = Pick<
 
 export type RunState = 'starting' | 'stopped' | 'running' | 'ended';
 
+/** As many as one `vm.setBreakpoints` takes. */
+const ADDRESSES_MAX = 10_000;
+
 export class RunControl {
   readonly #vm: VmRequests;
   readonly #view: StoppedMachine;
@@ -80,6 +83,12 @@ export class RunControl {
     if (!this.#armed) return;
     const entry = this.#entry === undefined ? [] : [this.#entry];
     const addresses = [...this.#breakpoints.addresses(), ...entry];
+    if (addresses.length > ADDRESSES_MAX) {
+      throw new VmError(
+        'bad-config',
+        `There are breakpoints on ${addresses.length} addresses, and the machine takes ${ADDRESSES_MAX}: remove some.`,
+      );
+    }
     for (const address of addresses) this.#ownAddresses.add(address);
     await this.#vm.request('vm.setBreakpoints', { addresses });
   }

@@ -65,7 +65,7 @@ export class Vmm {
       listener(
         this.#process === undefined
           ? `The connection to the VMM at ${this.address} was lost.`
-          : `The VMM process ended unexpectedly (${await this.#process.exitDescription()}).`,
+          : `The VMM process ended unexpectedly (${await this.#process.exitDescription()}). Start debugging again for a new one.`,
       );
     });
   }

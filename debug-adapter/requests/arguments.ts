@@ -38,6 +38,7 @@ const SCHEMAS: { readonly [C in Command]?: z.ZodType } = {
   stepIn: step,
   stepOut: step,
   gotoTargets: z.looseObject({ source, line: int }),
+  exceptionInfo: z.looseObject({ threadId: int }),
   goto: z.looseObject({ threadId: int, targetId: int }),
   stackTrace: z.looseObject({ threadId: int, startFrame: count.optional(), levels: count.optional() }),
   scopes: z.looseObject({ frameId: int }),

@@ -71,5 +71,8 @@ async function step(
 ): Promise<void> {
   // A statement is a line: line tables of C compilers say no more.
   const by: Granularity = granularity === 'instruction' ? 'instruction' : 'line';
-  await debuggeeOf(context).run.step(hartOf(threadId), kind, by);
+  const { harts, run } = debuggeeOf(context);
+  const hart = hartOf(threadId);
+  if (hart < 0 || hart >= harts) throw new VmError('no-such-hart', `There is no thread ${threadId}.`);
+  await run.step(hart, kind, by);
 }

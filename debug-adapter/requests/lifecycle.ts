@@ -92,12 +92,12 @@ export const lifecycleHandlers: Handlers<SessionContext> = {
   },
 
   disconnect: async (context, args) => {
-    const { debuggee } = context;
-    context.debuggee = undefined;
-    await debuggee?.release({
+    // It stays known until it is gone: an end of the connection meanwhile waits for it too.
+    await context.debuggee?.release({
       ...(args?.terminateDebuggee === undefined ? {} : { terminate: args.terminateDebuggee }),
       suspend: args?.suspendDebuggee === true,
     });
+    context.debuggee = undefined;
   },
 
   terminate: async (context) => {

@@ -54,6 +54,9 @@ export const stackHandlers: Handlers<SessionContext> = {
     const debuggee = debuggeeOf(context);
     const ref = frameOf(frameId);
     requireStopped(debuggee);
+    if (ref.hart < 0 || ref.hart >= debuggee.harts) {
+      throw new VmError('bad-request', `There is no frame ${frameId}.`);
+    }
     const frame = await debuggee.view.frame(ref.hart, ref.level);
     const { symbols } = await debuggee.view.hart(ref.hart);
     const variables = symbols.scopesAt(frame).flatMap((scope) => scope.variables);

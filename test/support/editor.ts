@@ -130,7 +130,7 @@ async function run(
   const child = spawn(command, args, {
     cwd,
     stdio: ['ignore', output, output],
-    env: { ...process.env, npm_config_audit: 'false', npm_config_fund: 'false', ...env },
+    env: { ...withoutOuterNpm(process.env), npm_config_audit: 'false', npm_config_fund: 'false', ...env },
   });
   const status = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
@@ -142,6 +142,16 @@ async function run(
       `\`${command} ${args.join(' ')}\` ended with status ${status}. The end of ${log}:\n${end}`,
     );
   }
+}
+
+/**
+ * Started by `npm test` or `npm start`, we inherit what that npm tells its scripts of itself; packages read the user
+ * agent to learn the version of Node they are installed with, and would learn the wrong one.
+ */
+function withoutOuterNpm(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const told =
+    /^(npm_(lifecycle|package|command|execpath|node_execpath)|npm_config_(user_agent|local_prefix|node_gyp)$|INIT_CWD$)/;
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !told.test(name)));
 }
 
 function onPath(program: string): boolean {

@@ -178,6 +178,15 @@ test('what makes no sense is refused, and the session goes on', async () => {
   const memoryReference = '0x80000000';
   expect(await dap.refusal('readMemory', { memoryReference, count: 1.5 })).toContain('"count"');
   expect(await dap.refusal('disassemble', { memoryReference })).toContain('"instructionCount"');
+  expect(await dap.refusal('scopes', { frameId: 1_000_000 })).toBe('There is no frame 1000000.');
+  expect(await dap.refusal('next', { threadId: 99 })).toBe('There is no thread 99.');
+  const breakpoints = Array.from({ length: 10_001 }, (_, index) => ({
+    instructionReference: `0x${(0x8000_1000 + index * 2).toString(16)}`,
+  }));
+  expect(await dap.refusal('setInstructionBreakpoints', { breakpoints })).toContain(
+    'takes 10000: remove some',
+  );
+  await dap.request('setInstructionBreakpoints', { breakpoints: [] });
   expect(await dap.refusal('evaluate', { expression: `1${'+1'.repeat(100_000)}` })).toContain(
     'at most 2000 characters',
   );

@@ -110,6 +110,16 @@ describe('nothing is left behind', () => {
   });
 });
 
+test('a VMM that hangs is killed when the session ends', async () => {
+  const dap = await startClient();
+  await dap.launchSample({ stopOnEntry: true });
+  await dap.run();
+  const [vmm] = childrenOf(dap.process.pid!);
+  process.kill(vmm!, 'SIGSTOP');
+  await dap.request('disconnect');
+  await gone(vmm!);
+});
+
 test('a VMM that dies is reported once, and the session ends', async () => {
   const dap = await startClient();
   await dap.launchSample({ stopOnEntry: true });
@@ -117,7 +127,9 @@ test('a VMM that dies is reported once, and the session ends', async () => {
   const [vmm] = childrenOf(dap.process.pid!);
   process.kill(vmm!, 'SIGKILL');
   await dap.next('terminated');
-  expect(dap.output('important')).toBe('The VMM process ended unexpectedly (signal SIGKILL).\n');
+  expect(dap.output('important')).toBe(
+    'The VMM process ended unexpectedly (signal SIGKILL). Start debugging again for a new one.\n',
+  );
   expect(await dap.refusal('stackTrace', { threadId: 1 })).toBe('The guest has ended.');
 });
 
