@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { VmError } from '../base/vm-error.ts';
 import { runtimeFolder, tokenFileOf, type VmmAddress } from '../protocol/address.ts';
 import { explainErrno } from './images.ts';
@@ -52,7 +52,7 @@ export interface TokenFile {
 
 /** Writes a new token for the VMM at `address`, mode 0600. */
 export function writeTokenFile(address: VmmAddress): TokenFile {
-  const folder = makeRuntimeFolder();
+  makeRuntimeFolder();
   const path = tokenFileOf(address);
   const token = randomBytes(TOKEN_BYTES).toString('hex');
   try {
@@ -65,10 +65,8 @@ export function writeTokenFile(address: VmmAddress): TokenFile {
   return {
     path,
     token,
-    remove: () => {
-      removeFile(path);
-      removeFolderIfEmpty(folder);
-    },
+    // The folder stays: another VMM that starts just now may be about to put its socket there.
+    remove: () => removeFile(path),
   };
 }
 
@@ -78,13 +76,5 @@ export function removeFile(path: string): void {
     unlinkSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-}
-
-function removeFolderIfEmpty(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch {
-    // Another VMM of this user has its files there.
   }
 }
