@@ -337,6 +337,7 @@ function machineConfig(input: LaunchInput, files: ConfiguredFiles): VmConfigInpu
     append: input.append,
     harts: input.harts,
     memory: input.memory === undefined ? undefined : memoryBytes(input.memory),
+    isa: input.isa,
     // A person sits at the console: timers keep pace with the clock on the wall.
     time: input.time ?? 'wall',
     rtcStart: input.rtcStart,

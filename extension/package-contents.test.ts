@@ -33,7 +33,7 @@ const matches = (path: string, expression: RegExp): string[] =>
 function namedAtRunTime(): string[] {
   const manifest = matches('package.json', /"(?:\.\/)?((?:dist|extension)\/[^"]+)"/g);
   const readme = matches('README.md', /\]\(([^):]+)\)/g);
-  const programs = ['extension/extension.ts', 'debug-adapter/main.ts', 'vmm/main.ts'];
+  const programs = ['esbuild.mjs', 'extension/extension.ts', 'debug-adapter/main.ts', 'vmm/main.ts'];
   const bundles = programs.flatMap((path) => matches(path, /'([\w-]+\.cjs)'/g));
   const views = readdirSync(join(root, 'extension/views')).filter((name) => name.endsWith('-view.ts'));
   const pages = views.flatMap((name) => matches(`extension/views/${name}`, /setUpPage\([^)]*'(\w+)'\)/g));
@@ -63,7 +63,8 @@ test.each([
   'samples/01-first-kernel/kernel.elf',
   'dist/start.cjs',
   'dist/bench.cjs',
-  'dist/vmm.cjs.map',
+  'dist/vmm-program.cjs.map',
+  'dist/vmm-program.cjs.v20.19.0-x64.cache',
   'dist/webview/walk.js.map',
   '.cache/editor/ready.json',
   '.git/config',

@@ -1,15 +1,13 @@
 #!/usr/bin/env node
 /**
  * The command line: `hartscope run`, `serve`, `dap`, `inspect`. One function a command; each returns the exit status.
- * What only one command needs and takes long to load (the machine, the server) is imported by that command.
+ * What only one command needs and takes long to load (the machine, the server, parts of Node) is imported by that command.
  */
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { VmError } from './base/vm-error.ts';
 import { helpText, nearest, parseArguments, usageError } from './control/cli/arguments.ts';
 import { COMMANDS, type CommandName, DAP, INSPECT, overview, SERVE } from './control/cli/commands.ts';
-import { inspectFile } from './control/cli/inspect.ts';
 import { describe } from './control/errors.ts';
 import {
   exitStatus,
@@ -19,17 +17,12 @@ import {
   runStatistics,
   traceLine,
 } from './control/headless-run.ts';
-import { isElf, parseElf } from './formats/elf.ts';
 import { nowNs } from './host/clock.ts';
 import { explainErrno, loadImages, readImage } from './host/images.ts';
-import { childStatus, lifetimeOver } from './host/lifetime.ts';
 import { missingFeature } from './host/probe.ts';
 import { BROKEN_PIPE_STATUS, Terminal } from './host/terminal.ts';
-import { vmThreads } from './host/threads.ts';
 import { type LineFile, openTraceFile } from './host/trace-file.ts';
 import { packageVersion } from './host/version.ts';
-import { decodeFdt } from './machine/fdt.ts';
-import { formatAddress, parseAddress } from './protocol/address.ts';
 import type { ExitRecord } from './protocol/exits.ts';
 
 /** Bundles stand beside this one. */
@@ -41,7 +34,8 @@ const STATUS = { ok: 0, usage: 2, internal: 70 } as const;
 async function run(args: readonly string[]): Promise<number> {
   const { parseRunOptions } = await import('./control/cli/run-options.ts');
   const { createMachine } = await import('./machine/index.ts');
-  const { config, maxInstructions, stats, trace } = parseRunOptions(args);
+  const { threadedTranslator } = await import('./translator.ts');
+  const { config, maxInstructions, stats, translator, trace } = parseRunOptions(args, Terminal.isInteractive);
   const images = loadImages(config, 'accepted');
   const traceFile = trace === undefined ? undefined : openTraceFile(trace);
   let terminal: Terminal | undefined;
@@ -49,6 +43,7 @@ async function run(args: readonly string[]): Promise<number> {
     config,
     images,
     ports: { console: (data) => terminal?.write(data), nowNs, log: () => {} },
+    ...(translator && { translator: threadedTranslator((text) => console.error(`hartscope: ${text}`)) }),
   });
   terminal = new Terminal();
   let result: HeadlessResult;
@@ -79,7 +74,7 @@ function headlessPorts(terminal: Terminal, traceFile: LineFile | undefined): Hea
     get inputEnded() {
       return terminal.inputEnded;
     },
-    inputOrInterrupt: () => terminal.inputOrInterrupt(),
+    inputOrInterrupt: (timeoutMs) => terminal.inputOrInterrupt(timeoutMs),
     turn: () => terminal.turn(),
     stuck: () =>
       process.stderr.write(
@@ -96,10 +91,13 @@ async function serve(args: readonly string[]): Promise<number> {
   const { values, switches } = parseArguments(SERVE, args);
   const version = packageVersion(__dirname);
   const { pid } = process;
-  // Before the imports: the first thread loads the machine meanwhile.
+  const { vmThreads } = await import('./host/threads.ts');
+  // Before the other imports: the first thread loads the machine meanwhile.
   const startThread = vmThreads(join(__dirname, 'worker.cjs'));
   const { ControlServer } = await import('./control/server.ts');
   const { listen, privateSocket } = await import('./host/websocket-server.ts');
+  const { lifetimeOver } = await import('./host/lifetime.ts');
+  const { formatAddress, parseAddress } = await import('./protocol/address.ts');
   const server = new ControlServer({ startThread, version, pid });
   const wanted = values.get('listen');
   const over = lifetimeOver(switches.has('stay'));
@@ -116,7 +114,7 @@ async function serve(args: readonly string[]): Promise<number> {
   return STATUS.ok;
 }
 
-function dap(args: readonly string[]): Promise<number> {
+async function dap(args: readonly string[]): Promise<number> {
   const { values } = parseArguments(DAP, args);
   const port = values.get('port');
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= 0xffff)) {
@@ -127,12 +125,16 @@ function dap(args: readonly string[]): Promise<number> {
     throw new VmError('io', `the debug adapter is missing: ${bundle}; run 'npm run build'`);
   }
   const options = port === undefined ? [] : ['--port', port];
-  return childStatus(spawn(process.execPath, [bundle, ...options], { stdio: 'inherit' }));
+  const { runProgram } = await import('./host/child.ts');
+  return runProgram(bundle, options);
 }
 
 async function inspect(args: readonly string[]): Promise<number> {
   const { operands } = parseArguments(INSPECT, args);
   const [path] = operands;
+  const { inspectFile } = await import('./control/cli/inspect.ts');
+  const { isElf, parseElf } = await import('./formats/elf.ts');
+  const { decodeFdt } = await import('./machine/fdt.ts');
   return print(inspectFile(path!, readImage('file', path!, 'accepted'), { isElf, parseElf, decodeFdt }));
 }
 

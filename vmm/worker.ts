@@ -10,6 +10,7 @@ import { receiveStart, type VmThreadData, vmLoopPorts } from './host/threads.ts'
 import { csrByNumber } from './isa/csrs.ts';
 import { createMachine } from './machine/index.ts';
 import type { VmConfig } from './protocol/messages.ts';
+import { threadedTranslator } from './translator.ts';
 
 function main(): void {
   assert(parentPort !== null, 'the worker runs in a thread');
@@ -29,7 +30,14 @@ function makeLoop(start: VmStart, ports: VmLoopPorts): VmLoop | undefined {
       start,
       ports,
       createMachine: (machinePorts) =>
-        createMachine({ config, images: loadImages(config, 'refused'), ports: machinePorts }),
+        createMachine({
+          config,
+          images: loadImages(config, 'refused'),
+          ports: machinePorts,
+          translator: threadedTranslator((text) =>
+            ports.send({ kind: 'event', event: 'warning', params: { text } }),
+          ),
+        }),
       csrName: (number) => csrByNumber(number)?.name,
     });
   } catch (error) {

@@ -123,6 +123,12 @@ export const launchSchema = z.strictObject({
     .union([z.int().min(1 << 20), z.string().regex(/^\d+(\.\d+)?[KMG]?(i?B)?$/i)])
     .optional()
     .describe('RAM in bytes, or with a unit: `"128M"` (default), `"2G"`.'),
+  isa: z
+    .string()
+    .optional()
+    .describe(
+      "The harts' extensions: an ISA string such as `rv64gc_zba_zbb`, which turns off all that it does not name, or changes to the default, such as `-zacas,+svade`. Default: all that there are, with A and D bits of page tables set by hardware.",
+    ),
   time: z
     .enum(['wall', 'free'])
     .optional()

@@ -99,7 +99,7 @@ function formatWalk(result: WalkResult, hart: number): string {
     String(level.index),
     hex(level.pteAddress),
     hex(level.pte, 16),
-    level.flags,
+    level.memoryType === undefined ? level.flags : `${level.flags} ${level.memoryType}`,
     level.flags === '' ? '' : `${level.leaf ? 'page' : 'table'} ${hex(level.target)}`,
   ]);
   const header = ['', 'table', 'index', 'PTE at', 'PTE', 'flags', 'points to'];

@@ -79,10 +79,13 @@ const IMMEDIATES: Readonly<Record<ImmediateKind, readonly Place[]>> = {
   shift5: [[24, 20, 'shamt']],
   shift6: [[25, 20, 'shamt']],
   zimm: [[19, 15, 'zimm']],
+  block: [[31, 25, 'imm[11:5]']],
 };
 
 const OPERANDS: Readonly<Record<string, Place>> = {
   rd: [11, 7, 'rd'],
+  rdpair: [11, 8, 'rd[4:1]'],
+  rs2pair: [24, 21, 'rs2[4:1]'],
   fd: [11, 7, 'fd'],
   rs1: [19, 15, 'rs1'],
   fs1: [19, 15, 'fs1'],

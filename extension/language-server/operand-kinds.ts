@@ -11,6 +11,7 @@ export type OperandKind =
 
 const KINDS: Readonly<Record<string, OperandKind>> = {
   ...{ rd: 'integer-register', rs1: 'integer-register', rs2: 'integer-register' },
+  ...{ rdpair: 'integer-register', rs2pair: 'integer-register' },
   ...{ low: 'integer-register', high: 'integer-register', sp: 'integer-register' },
   ...{ fd: 'float-register', fs1: 'float-register', fs2: 'float-register', fs3: 'float-register' },
   ...{ flow: 'float-register', fhigh: 'float-register', csr: 'csr', rm: 'rounding-mode' },

@@ -4,7 +4,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { DebugProtocol as Dap } from '@vscode/debugprotocol';
 import { DapClient } from '../../samples/start/dap-client.ts';
-import { BenchError, DIST, median, QEMU, ROOT, row } from './measure.ts';
+import { QEMU } from './machines.ts';
+import { BenchError, DIST, median, ROOT } from './measure.ts';
 
 const SAMPLE = join(ROOT, 'samples/01-first-kernel/kernel.elf');
 const STEPS = 200;
@@ -19,27 +20,29 @@ interface Latencies {
   readonly steps: readonly number[];
 }
 
+export interface Latency {
+  readonly what: string;
+  readonly oursMs: number;
+  readonly gdbMs: number;
+}
+
 /**
  * What a person waits for: from F5 to the first stop, and one instruction step, on the sample kernel. Beside it GDB with
  * QEMU's stub, in turn. Wall time, for that is what is waited for; medians.
  */
-export async function latency(rounds: number): Promise<void> {
+export async function latency(rounds: number): Promise<Latency[]> {
   const ours: Latencies[] = [];
   const gdb: Latencies[] = [];
   for (let round = 0; round < rounds; round++) {
     ours.push(await throughAdapter());
     gdb.push(await throughGdb());
   }
-  const first = [ours, gdb].map((all) => median(all.map(({ firstStop }) => firstStop)));
-  const step = [ours, gdb].map((all) => median(all.flatMap(({ steps }) => steps)));
-  row(['waited for', 'Hartscope ms', 'GDB+QEMU ms', 'ratio']);
-  row([
-    'start to first stop',
-    first[0]!.toFixed(0),
-    first[1]!.toFixed(0),
-    (first[1]! / first[0]!).toFixed(2),
-  ]);
-  row(['one instruction step', step[0]!.toFixed(2), step[1]!.toFixed(2), (step[1]! / step[0]!).toFixed(2)]);
+  const firstStop = (all: readonly Latencies[]): number => median(all.map((one) => one.firstStop));
+  const step = (all: readonly Latencies[]): number => median(all.flatMap(({ steps }) => steps));
+  return [
+    { what: 'start to first stop', oursMs: firstStop(ours), gdbMs: firstStop(gdb) },
+    { what: 'one instruction step', oursMs: step(ours), gdbMs: step(gdb) },
+  ];
 }
 
 async function throughAdapter(): Promise<Latencies> {

@@ -6,50 +6,66 @@ declare const __dirname: string;
 /** The repository, and the bundles beside the running one. */
 export const ROOT = join(__dirname, '..');
 export const DIST = __dirname;
-const CACHE = join(ROOT, '.cache', 'bench');
-const SOURCES = join(ROOT, 'test/bench/guests');
+const GUESTS = join(ROOT, 'test/bench/guests');
 
 /** What stops a benchmark and is not our bug; `main.ts` prints it. */
 export class BenchError extends Error {}
 
-export interface Run {
-  /** User and system time of the process and its threads, in seconds. */
-  readonly cpuSeconds: number;
+export interface Times {
+  /** User and system time of the process, its threads and its children, in seconds. */
+  readonly cpu: number;
+  /** From start to end, in seconds. */
+  readonly wall: number;
+}
+
+export interface Run extends Times {
+  readonly stdout: string;
   readonly stderr: string;
 }
 
 /**
- * Runs a program to its end. CPU time, not wall time, so that other load on the machine weighs less; the shell's `time`
- * is the way to it that is on every machine.
+ * Runs a program to its end and times it. The shell's `time` is the way to a child's CPU time that is on every machine; it
+ * counts milliseconds.
  */
 export function run(command: string, args: readonly string[]): Run {
-  const script = 'TIMEFORMAT="cpu %U %S"; time "$@"';
+  const script = 'TIMEFORMAT="times %U %S %R"; time "$@"';
   const result = spawnSync('bash', ['-c', script, 'bench', command, ...args], {
     encoding: 'utf8',
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, LC_ALL: 'C' },
+    maxBuffer: 1 << 26,
   });
   if (result.status !== 0) {
     const missing =
       result.status === 127
-        ? '\n  apt-get install qemu-system-misc gcc-riscv64-unknown-elf gdb-multiarch'
+        ? '\n  apt-get install qemu-system-misc gcc-riscv64-unknown-elf make gdb-multiarch'
         : '';
-    throw new BenchError(`${command} ended with status ${result.status}: ${result.stderr.trim()}${missing}`);
+    throw new BenchError(
+      `${[command, ...args].join(' ')} ended with status ${result.status}: ${result.stderr.trim()}${missing}`,
+    );
   }
-  const [, user, system] = /cpu ([\d.]+) ([\d.]+)\s*$/.exec(result.stderr)!;
-  return { cpuSeconds: Number(user) + Number(system), stderr: result.stderr.replace(/cpu .*\s*$/, '') };
+  const times = /times ([\d.]+) ([\d.]+) ([\d.]+)\s*$/.exec(result.stderr);
+  if (times === null) throw new BenchError(`no times after ${command}: ${result.stderr}`);
+  const [user, system, wall] = times.slice(1).map(Number);
+  return {
+    cpu: user! + system!,
+    wall: wall!,
+    stdout: result.stdout,
+    stderr: result.stderr.slice(0, times.index),
+  };
 }
 
-/** Compiles a guest of `test/bench/guests` for the bare machine and returns the ELF's path. */
-export function compile(guest: string): string {
-  mkdirSync(CACHE, { recursive: true });
-  const elf = join(CACHE, `${guest}.elf`);
-  const flags = '-O2 -march=rv64gc -mabi=lp64d -mcmodel=medany -ffreestanding -fno-builtin -nostdlib'.split(
-    ' ',
-  );
-  const sources = guest === 'empty' ? ['empty.S'] : ['start.S', `${guest}.c`];
-  const files = sources.map((name) => join(SOURCES, name));
-  run('riscv64-unknown-elf-gcc', [...flags, '-T', join(SOURCES, 'link.ld'), ...files, '-o', elf, '-lgcc']);
-  return elf;
+/** Builds guests (`sort.paged.elf`) by their Makefile and returns their paths. `rounds`: less work than is usual. */
+export function buildGuests(names: readonly string[], rounds?: number): string[] {
+  const out = join(ROOT, '.cache/bench', rounds === undefined ? 'guests' : `guests-${rounds}`);
+  mkdirSync(out, { recursive: true });
+  const targets = names.map((name) => join(out, name));
+  run('make', [
+    ...['-s', '-C', GUESTS, `OUT=${out}`],
+    ...(rounds === undefined ? [] : [`ROUNDS=${rounds}`]),
+    ...targets,
+  ]);
+  return targets;
 }
 
 export function median(numbers: readonly number[]): number {
@@ -58,10 +74,11 @@ export function median(numbers: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-export const QEMU = 'qemu-system-riscv64';
-export const QEMU_BARE = '-M virt -bios none -display none -serial none -monitor none -kernel'.split(' ');
+export function geometricMean(numbers: readonly number[]): number {
+  return Math.exp(numbers.reduce((sum, number) => sum + Math.log(number), 0) / numbers.length);
+}
 
-/** Prints a row of right-aligned columns, the first left-aligned. */
-export function row(cells: readonly string[]): void {
-  console.log(cells.map((cell, column) => (column === 0 ? cell.padEnd(28) : cell.padStart(14))).join(''));
+/** The medians of CPU and of wall time. */
+export function medianTimes(runs: readonly Times[]): Times {
+  return { cpu: median(runs.map(({ cpu }) => cpu)), wall: median(runs.map(({ wall }) => wall)) };
 }

@@ -1,208 +1,143 @@
-import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import type { SoftOperation } from '../../vmm/isa/emitter.ts';
-import { type FloatFormat, softFloat } from '../../vmm/wasm/soft-float.ts';
-import { compileGuest, ramOf, runQemu, symbolsOf, temporaryFolder } from '../support/qemu.ts';
-import { random as generator, SEED } from '../support/random.ts';
+import { describe, expect, test } from 'vitest';
+import type { TranslatorOption } from '../../vmm/hart/group.ts';
+import { enableRelaxedSimd } from '../../vmm/host/relaxed-simd.ts';
+import type { SoftFormat } from '../../vmm/isa/emitter.ts';
+import { createTranslator, SynchronousCompiler } from '../../vmm/jit/index.ts';
+import { hostFusesMultiplyAdd } from '../../vmm/wasm/multiply-add.ts';
+import { inRegister, softFloat } from '../../vmm/wasm/soft-float.ts';
+import { describeWithNewer, newerQemu, type Program } from '../support/newer-tools.ts';
+import { temporaryFolder } from '../support/qemu.ts';
+import { random, SEED } from '../support/random.ts';
 import { describeWith } from '../support/tools.ts';
+import { CASE_BYTES, CASES_MAX, FLAGS_BEFORE, guestProgram, runOnHart, runOnQemu } from './float-guest.ts';
+import { OperandWriter } from './float-operands.ts';
+import {
+  additionalOperations,
+  formatConversions,
+  type GuestOperation,
+  operationsOf,
+} from './float-operations.ts';
 
-/** Each operation's operand count and instruction; `0` to `2` stand for the operands in registers of their kind. */
-interface GuestOperation {
-  readonly operation: SoftOperation;
-  readonly format: FloatFormat;
-  readonly operands: 1 | 2 | 3;
-  readonly instruction: string;
+/** Cases of each operation, each run three times; for a longer search raise it by `CASES` in the environment. */
+const CASES = Number(process.env['CASES'] ?? 10_000);
+/** Cases of all operations that are in memory at a time. */
+const BATCH = Math.min(CASES_MAX, 1_000_000);
+const TIMEOUT_MS = 60_000 + CASES * 1000;
+
+enableRelaxedSimd();
+
+/** Forms in which our hart executes an instruction. Where the engine has no fused multiply-add there are two. */
+const TIERS: readonly (readonly [name: string, translator: TranslatorOption | undefined])[] = [
+  ['interpreted', undefined],
+  ['translated, multiply-add from single operations', translated(false)],
+  ...(hostFusesMultiplyAdd() ? [['translated, fused multiply-add', translated(true)] as const] : []),
+];
+
+function translated(fusesMultiplyAdd: boolean): TranslatorOption {
+  return createTranslator({ compiler: new SynchronousCompiler(), hotAfter: 1, fusesMultiplyAdd });
 }
 
-function operationsOf(format: FloatFormat): GuestOperation[] {
-  const f = format === 'f32' ? 's' : 'd';
-  const of = (operation: SoftOperation, operands: 1 | 2 | 3, instruction: string): GuestOperation => ({
-    operation,
-    format,
-    operands,
-    instruction,
+const INSTALLED: Program = { file: 'qemu-system-riscv64', arguments: [] };
+
+describe(`floating point against QEMU (SEED=${SEED}, CASES=${CASES})`, () => {
+  describeWith(['qemu-system-riscv64'], 'the installed one', () => {
+    const operations = [
+      ...(['f16', 'f32', 'f64'] as const).flatMap(operationsOf),
+      ...formatConversions(['f16', 'f32', 'f64']),
+    ];
+    test('F, D and Zfh', () => compareAll(operations, INSTALLED, 'rv64,Zfh=true,Zfhmin=true'), TIMEOUT_MS);
   });
-  const integers = { I32: 'w', U32: 'wu', I64: 'l', U64: 'lu' };
-  return [
-    ...(['add', 'sub', 'mul', 'div'] as const).map((name) => of(name, 2, `f${name}.${f} ft0, fa0, fa1, dyn`)),
-    of('sqrt', 1, `fsqrt.${f} ft0, fa0, dyn`),
-    of('fma', 3, `fmadd.${f} ft0, fa0, fa1, fa2, dyn`),
-    of('min', 2, `fmin.${f} ft0, fa0, fa1`),
-    of('max', 2, `fmax.${f} ft0, fa0, fa1`),
-    ...(['eq', 'lt', 'le'] as const).map((name) => of(name, 2, `f${name}.${f} t0, fa0, fa1`)),
-    ...Object.entries(integers).flatMap(([name, suffix]) => [
-      of(`to${name}` as SoftOperation, 1, `fcvt.${suffix}.${f} t0, fa0, dyn`),
-      // The double holds every 32-bit integer: that conversion cannot round, and takes no mode.
-      of(
-        `from${name}` as SoftOperation,
-        1,
-        `fcvt.${f}.${suffix} ft0, a0${format === 'f64' && name.endsWith('32') ? '' : ', dyn'}`,
-      ),
-    ]),
-    format === 'f32' ? of('toF64', 1, 'fcvt.d.s ft0, fa0') : of('toF32', 1, 'fcvt.s.d ft0, fa0, dyn'),
-  ];
-}
-
-const OPERATIONS = [...operationsOf('f32'), ...operationsOf('f64')];
-
-/** One case as the guest reads it: operation and mode, then three operands; 32 bytes. */
-interface Case {
-  readonly operation: number;
-  readonly mode: number;
-  readonly operands: readonly [bigint, bigint, bigint];
-}
-
-/** A guest that runs every case and leaves result bits and flags in `results`, 16 bytes a case. */
-function guestSource(): string {
-  const handlers = OPERATIONS.map(({ instruction, format }, i) => {
-    const move = (x: number) => (format === 'f32' ? `fmv.w.x fa${x}, a${x}` : `fmv.d.x fa${x}, a${x}`);
-    const toFloat = /^\S+ ft0/.test(instruction);
-    // A single's result is read with its upper half, to see that it is NaN-boxed.
-    const result = toFloat ? 'fmv.x.d t0, ft0' : 'nop';
-    return `operation_${i}: ${move(0)}; ${move(1)}; ${move(2)}; fsflags zero; ${instruction}; ${result}; ret`;
-  });
-  return `
-.section .text
-.globl main
-main:
-    mv s5, ra
-    la s0, cases
-    la s1, cases_end
-    la s2, results
-    la s3, table
-1:  bgeu s0, s1, 2f
-    lwu t0, 0(s0)
-    lwu t1, 4(s0)
-    ld a0, 8(s0)
-    ld a1, 16(s0)
-    ld a2, 24(s0)
-    fsrm t1
-    slli t0, t0, 3
-    add t0, t0, s3
-    ld t0, 0(t0)
-    jalr t0
-    frflags t1
-    sd t0, 0(s2)
-    sd t1, 8(s2)
-    addi s0, s0, 32
-    addi s2, s2, 16
-    j 1b
-2:  li a0, 0
-    jr s5
-${handlers.join('\n')}
-.section .rodata
-.balign 16
-cases: .incbin "cases.bin"
-cases_end:
-.balign 8
-table: ${OPERATIONS.map((_, i) => `.dword operation_${i}`).join('\n')}
-.section .bss
-.globl results
-.balign 16
-results: .zero ((cases_end - cases) / 2)
-`;
-}
-
-/** Where formats have their edges: zeros, subnormals, powers of two, ulps next to them, limits of integers, NaNs. */
-function specials(format: FloatFormat): bigint[] {
-  const [fraction, bias, sign] = format === 'f32' ? [23n, 127n, 1n << 31n] : [52n, 1023n, 1n << 63n];
-  const power = (exponent: bigint) => (exponent + bias) << fraction;
-  const infinity = (2n * bias + 1n) << fraction;
-  const positive = [
-    ...[0n, 1n, 2n, 3n, (1n << fraction) - 1n, 1n << fraction, (1n << fraction) + 1n], // subnormal border
-    ...[power(-1n), power(-1n) - 1n, power(-1n) + 1n, power(0n), power(0n) - 1n, power(0n) + 1n],
-    ...[power(0n) | (1n << (fraction - 1n)), power(1n) | (1n << (fraction - 2n)), power(1n) - 1n],
-    ...[power(fraction) + 1n, power(fraction + 1n) - 1n, power(-fraction)],
-    ...[31n, 32n, 63n, 64n].flatMap((exponent) => [power(exponent) - 1n, power(exponent)]),
-    ...[power(bias - 1n), power(bias), infinity - 1n, infinity, infinity + 1n],
-    ...[infinity | (1n << (fraction - 1n)), infinity | (1n << (fraction - 1n)) | 5n],
-  ];
-  return positive.flatMap((bits) => [bits, bits | sign]);
-}
-
-const INTEGERS = [0n, 1n, 2n, 3n]
-  .concat(
-    [24n, 25n, 31n, 32n, 53n, 54n, 63n, 64n].flatMap((bits) => [
-      (1n << bits) - 1n,
-      1n << bits,
-      (1n << bits) + 1n,
-    ]),
-  )
-  .concat([0x7fff_ffff_ffff_fbffn, 0x7fff_ffff_ffff_fe00n, 0x8000_0000_0000_0400n, 0x1234_5678_9abc_def1n])
-  .flatMap((value) => [value, -value])
-  .map((value) => BigInt.asUintN(64, value));
-
-function allCases(): Case[] {
-  const cases: Case[] = [];
-  const { next, below } = generator(SEED);
-  OPERATIONS.forEach(({ operation, format, operands }, index) => {
-    const values = operation.startsWith('from') ? INTEGERS : specials(format);
-    const addAll = (a: bigint, b: bigint, c: bigint) => {
-      for (let mode = 0; mode < 5; mode++) cases.push({ operation: index, mode, operands: [a, b, c] });
-    };
-    const random = (): bigint => values[below(values.length)]! ^ (next() >> 44n);
-    for (const a of values) {
-      if (operands === 1) addAll(a, 0n, 0n);
-      else for (const b of values) if (operands === 2) addAll(a, b, 0n);
-    }
-    // Three special operands each would be half a million cases: drawn instead, with products near the addend.
-    const draws = operands === 3 ? 8000 : 500;
-    for (let i = 0; i < draws; i++) {
-      const [a, b] = [random(), operands > 1 ? random() : 0n];
-      const product = softFloat('mul', format, 0, a, b, 0n).bits ^ (next() & 1n);
-      const opposite = product ^ (format === 'f32' ? 1n << 31n : 1n << 63n);
-      const addend = [values[i % values.length]!, random(), product, opposite][i % 4]!;
-      addAll(a, b, operands === 3 ? addend : 0n);
-    }
-  });
-  return cases;
-}
-
-function encode(cases: readonly Case[]): Uint8Array {
-  const data = new Uint8Array(32 * cases.length);
-  const view = new DataView(data.buffer);
-  cases.forEach(({ operation, mode, operands }, i) => {
-    view.setUint32(32 * i, operation, true);
-    view.setUint32(32 * i + 4, mode, true);
-    for (const [k, operand] of operands.entries()) view.setBigUint64(32 * i + 8 + 8 * k, operand, true);
-  });
-  return data;
-}
-
-/** The bits of the result in its register: singles are NaN-boxed there. */
-function inRegister({ operation, format }: GuestOperation, bits: bigint): bigint {
-  const comparison = operation === 'eq' || operation === 'lt' || operation === 'le';
-  const single = operation === 'toF32' || (format === 'f32' && operation !== 'toF64');
-  const toInteger = operation.startsWith('to') && !operation.startsWith('toF');
-  return single && !comparison && !toInteger ? bits | 0xffff_ffff_0000_0000n : bits;
-}
-
-describeWith(['qemu-system-riscv64', 'riscv64-unknown-elf-gcc'], 'soft floating point against QEMU', () => {
-  test('every operation, in every rounding mode, on special and random operands', async () => {
-    const folder = temporaryFolder();
-    const ramFile = join(folder, 'ram');
-    const cases = allCases();
-    const sources = { 'main.S': guestSource(), 'cases.bin': encode(cases) };
-    const kernel = compileGuest({ folder, sources });
-    expect((await runQemu({ kernel, ramFile })).status).toBe(0);
-
-    const results = ramOf(ramFile, symbolsOf(kernel).get('results')!, 16 * cases.length);
-    const view = new DataView(results.buffer, results.byteOffset, results.byteLength);
-    const differences: string[] = [];
-    cases.forEach(({ operation, mode, operands }, i) => {
-      const what = OPERATIONS[operation]!;
-      const qemu = [view.getBigUint64(16 * i, true), view.getBigUint64(16 * i + 8, true)];
-      const { bits, flags } = softFloat(what.operation, what.format, mode, ...operands);
-      if (inRegister(what, bits) === qemu[0] && BigInt(flags) === qemu[1]) return;
-      const hex = (x: bigint) => '0x' + x.toString(16);
-      const operandText = operands.slice(0, what.operands).map(hex).join(', ');
-      differences.push(
-        `${what.instruction}, mode ${mode}, (${operandText}): ${hex(inRegister(what, bits))} flags ${flags}, QEMU ${hex(qemu[0]!)} flags ${qemu[1]}`,
-      );
-    });
-    expect(differences.slice(0, 20), `${differences.length} of ${cases.length} differ, SEED=${SEED}`).toEqual(
-      [],
-    );
-    expect(cases.length).toBeGreaterThan(100_000);
+  describeWithNewer(['qemu'], 'a newer one', () => {
+    test('Zfa', () => compareAll(additionalOperations(), newerQemu() as Program, 'max'), TIMEOUT_MS);
   });
 });
+
+/** Compares QEMU, our hart and the software path on as many cases of each operation as fit at a time, until it had enough. */
+function compareAll(operations: readonly GuestOperation[], program: Program, cpu: string): void {
+  const folder = temporaryFolder();
+  const guest = guestProgram(operations);
+  const perBatch = Math.min(CASES, Math.floor(BATCH / operations.length));
+  const generator = random(SEED);
+  for (let done = 0; done < CASES; done += perBatch) {
+    const count = Math.min(perBatch, CASES - done);
+    const cases = new Uint8Array(CASE_BYTES * count * operations.length);
+    const view = new DataView(cases.buffer);
+    const writer = new OperandWriter(view, generator);
+    for (let at = 0; at < cases.length; at += CASE_BYTES) {
+      const index = Math.floor(at / CASE_BYTES / count);
+      view.setUint16(at, index, true);
+      view.setUint16(at + 2, generator.below(2) === 0 ? 0 : generator.below(5), true);
+      writer.write(at + 8, operations[index]!);
+    }
+    const qemu = runOnQemu({ program, cpu, folder }, guest, cases);
+    for (const [tier, translator] of TIERS) {
+      const differences = differencesOf(operations, cases, qemu, runOnHart(guest, cases, translator));
+      expect(differences.slice(0, 20), `${tier}: ${differences.length} differ, SEED=${SEED}`).toEqual([]);
+    }
+  }
+}
+
+function differencesOf(
+  operations: readonly GuestOperation[],
+  cases: Uint8Array,
+  qemu: Uint8Array,
+  hart: Uint8Array,
+): string[] {
+  const differences: string[] = [];
+  const [theirs, ours] = [new BigUint64Array(qemu.buffer), new BigUint64Array(hart.buffer)];
+  const view = new DataView(cases.buffer);
+  for (let word = 0; word < theirs.length; word += CASE_BYTES / 8) {
+    const operation = operations[view.getUint16(8 * word, true)]!;
+    const soft = softResult(operation, view, 8 * word);
+    const isSoftRight =
+      soft === undefined ||
+      (soft.bits === theirs[word] && BigInt(soft.flags) === (theirs[word + 3]! & 0xffn));
+    const isHartRight = [0, 1, 2, 3].every((index) => ours[word + index] === theirs[word + index]);
+    if (isSoftRight && isHartRight) continue;
+    const results = { QEMU: describeResults(theirs, word), hart: describeResults(ours, word) };
+    const softText = soft === undefined ? '' : `, software ${hex(soft.bits)} flags ${soft.flags}`;
+    differences.push(
+      `${describeCase(operation, view, 8 * word)}: QEMU ${results.QEMU}; ours ${results.hart}${softText}`,
+    );
+  }
+  return differences;
+}
+
+/** The software path's result as the register holds it; undefined for what it does not have. */
+function softResult(
+  { soft, operands }: GuestOperation,
+  view: DataView,
+  at: number,
+): { bits: bigint; flags: number } | undefined {
+  if (soft === undefined) return undefined;
+  const [a = 0n, b = 0n, c = 0n] = operands.map((kind, index) => {
+    const raw = view.getBigUint64(at + 8 + 8 * index, true);
+    if (kind === 'integer') return raw;
+    const { width, nan } = BOXES[kind];
+    const bits = raw >> width === (1n << (64n - width)) - 1n ? BigInt.asUintN(Number(width), raw) : nan;
+    return soft.turned.includes(index) ? bits ^ (1n << (width - 1n)) : bits;
+  });
+  const { bits, flags } = softFloat(soft.operation, soft.format, view.getUint16(at + 2, true), a, b, c);
+  return { bits: inRegister(soft.operation, soft.format, bits), flags };
+}
+
+/** Bits of a format, and what a register holds whose other bits are not all ones ("NaN Boxing of Narrower Values"). */
+const BOXES: Readonly<Record<SoftFormat, { width: bigint; nan: bigint }>> = {
+  f16: { width: 16n, nan: 0x7e00n },
+  f32: { width: 32n, nan: 0x7fc0_0000n },
+  f64: { width: 64n, nan: 0n },
+};
+
+function describeCase({ instruction, operands }: GuestOperation, view: DataView, at: number): string {
+  const values = operands.map((_, index) => hex(view.getBigUint64(at + 8 + 8 * index, true)));
+  return `${instruction}, mode ${view.getUint16(at + 2, true)}, (${values.join(', ')})`;
+}
+
+function describeResults(results: BigUint64Array, word: number): string {
+  return FLAGS_BEFORE.map((_, index) => {
+    const flags = (results[word + 3]! >> BigInt(8 * index)) & 0xffn;
+    return `${hex(results[word + index]!)} flags ${flags}`;
+  }).join(', ');
+}
+
+const hex = (value: bigint): string => `0x${value.toString(16)}`;

@@ -9,13 +9,14 @@ import type {
   I64,
   LeaveReason,
   LoadWidth,
+  SoftFormat,
   SoftOperation,
   SourceRegister,
   StoreWidth,
   Value,
   ValueType,
 } from '../../vmm/isa/emitter.ts';
-import { softFloat } from '../../vmm/wasm/soft-float.ts';
+import { inRegister, softFloat, softResultFormat } from '../../vmm/wasm/soft-float.ts';
 
 /** Integers are signed numbers (i32) or bigints (i64), floats are numbers, singles rounded to their precision. */
 type Scalar = number | bigint;
@@ -40,7 +41,11 @@ export class Evaluator implements Emitter {
   fflags = 0;
   frm = 0;
   floatOn = true;
+  /** Whether the host has a fused multiply-add. */
+  fuses = false;
   reservation = -1n;
+  /** What menvcfg and senvcfg together allow. */
+  environment = -1;
   programCounter = 0x8000_0000n;
   ending: Ending | undefined;
   /** Calls of the software path. */
@@ -116,6 +121,22 @@ export class Evaluator implements Emitter {
   sqrt = float((a) => Math.sqrt(a));
   abs = float((a) => Math.abs(a));
   neg = float((a) => -a);
+  copysign = arithmetic(undefined, (a, b) => {
+    const isNegative = (b as number) < 0 || Object.is(b, -0);
+    return isNegative ? -Math.abs(a as number) : Math.abs(a as number);
+  });
+  nearest = float((a) => {
+    const below = Math.floor(a);
+    const up = a - below > 0.5 || (a - below === 0.5 && below % 2 !== 0);
+    const rounded = Number.isFinite(a) && up ? below + 1 : below;
+    return rounded === 0 && (a < 0 || Object.is(a, -0)) ? -0 : rounded;
+  });
+  floor = float((a) => Math.floor(a));
+  ceil = float((a) => Math.ceil(a));
+  trunc = float((a) => Math.trunc(a));
+  multiplyAdd<T extends F32 | F64>(a: T, b: T, c: T): T | undefined {
+    return this.fuses ? fusedByHost(a, b, c) : undefined;
+  }
 
   wrap = (a: I64): I32 => lazy('i32', () => Number(BigInt.asIntN(32, big(a))));
   extendS = (a: I32): I64 => lazy('i64', () => BigInt(number(a)));
@@ -160,10 +181,19 @@ export class Evaluator implements Emitter {
     // A double on the way to a single would round twice.
     const convert = () => {
       const value = BigInt(thunk(a).get());
-      return to === 'f64' ? Number(value) : Number(softSingle(value));
+      return to === 'f64' ? Number(value) : softSingle('fromI64', value);
     };
     return lazy(to, convert);
   }
+
+  convertU(a: I64, to: 'f32'): F32;
+  convertU(a: I64, to: 'f64'): F64;
+  convertU(a: I64, to: 'f32' | 'f64'): F32 | F64 {
+    const value = () => BigInt.asUintN(64, big(a));
+    return lazy(to, () => (to === 'f64' ? Number(value()) : softSingle('fromU64', value())));
+  }
+  truncateS = (a: F64): I64 => lazy('i64', () => truncated(number(a), -(2 ** 63), 2 ** 63));
+  truncateU = (a: F64): I64 => lazy('i64', () => truncated(number(a), 0, 2 ** 64));
 
   x = (register: SourceRegister): I64 => lazy('i64', () => BigInt.asIntN(64, this.x_[this.now[register]]!));
   setX(register: 'rd', value: I64): void {
@@ -207,9 +237,16 @@ export class Evaluator implements Emitter {
   }
   amo(width: AtomicWidth, address: I64, update: (old: I64) => I64): I64 {
     const at = this.bind(address);
-    const old = this.load(width === '32' ? 's32' : '64', at);
+    const old = this.load(width === '64' ? '64' : `s${width}`, at);
     this.store(width, at, update(old));
     return old;
+  }
+  zeroBlock(address: I64): void {
+    const at = Number(big(address)) & -64;
+    for (let i = 0; i < 64; i++) this.memory.setUint8(at + i, 0);
+  }
+  requireEnvironment(bits: number): void {
+    if ((this.environment & bits) === 0) this.illegal();
   }
 
   trap = (cause: number, tval: I64): void => this.end({ kind: 'trap', cause, value: big(tval) });
@@ -241,14 +278,19 @@ export class Evaluator implements Emitter {
     if (mode > 4) this.illegal();
     return this.i32(mode);
   }
+  hostRounds = (): I32 =>
+    lazy('i32', () => {
+      const coded = (this.now.raw >> 12) & 7;
+      return Number((coded === 7 ? this.frm : coded) === 0 && (this.fflags & 1) !== 0);
+    });
   soft(
     operation: SoftOperation,
-    format: 'f32' | 'f64',
+    format: SoftFormat,
     roundingMode: I32,
     a: I64,
     b: I64 = this.i64(0),
     c: I64 = this.i64(0),
-  ): I64 {
+  ): void {
     this.softCalls++;
     const [x, y, z] = [big(a), big(b), big(c)].map((bits) => BigInt.asUintN(64, bits)) as [
       bigint,
@@ -257,7 +299,10 @@ export class Evaluator implements Emitter {
     ];
     const { bits, flags } = softFloat(operation, format, number(roundingMode), x, y, z);
     this.fflags |= flags;
-    return this.i64(bits);
+    const result = this.i64(inRegister(operation, format, bits));
+    if (softResultFormat(operation, format) === 'integer') this.setX('rd', result);
+    else this.setF('rd', result);
+    throw new Ended();
   }
 
   private get now(): Decoded {
@@ -370,11 +415,47 @@ function reinterpret<R>(write: (view: DataView) => void, read: (view: DataView) 
   return read(scratch);
 }
 
+/** As WebAssembly, fails on a NaN and out of range. */
+function truncated(value: number, low: number, high: number): bigint {
+  const whole = Math.trunc(value);
+  if (!(whole >= low && whole < high)) throw new Error('integer overflow');
+  return BigInt.asIntN(64, BigInt(whole));
+}
+
+function fusedByHost<T extends F32 | F64>(a: T, b: T, c: T): T {
+  const { type } = thunk(a);
+  const format = type === 'f32' ? 'f32' : 'f64';
+  return lazy(type, () => {
+    const [x, y, z] = [a, b, c].map((value) => bitsOf(format, number(value))) as [bigint, bigint, bigint];
+    return valueOfBits(format, softFloat('fma', format, 0, x, y, z).bits);
+  });
+}
+
+function bitsOf(format: 'f32' | 'f64', value: number): bigint {
+  return format === 'f32'
+    ? reinterpret(
+        (v) => v.setFloat32(0, value),
+        (v) => BigInt(v.getUint32(0)),
+      )
+    : reinterpret(
+        (v) => v.setFloat64(0, value),
+        (v) => v.getBigUint64(0),
+      );
+}
+
+function valueOfBits(format: 'f32' | 'f64', bits: bigint): number {
+  return format === 'f32'
+    ? reinterpret(
+        (v) => v.setUint32(0, Number(bits)),
+        (v) => v.getFloat32(0),
+      )
+    : reinterpret(
+        (v) => v.setBigUint64(0, bits),
+        (v) => v.getFloat64(0),
+      );
+}
+
 /** The single nearest to an integer, rounded once. */
-function softSingle(value: bigint): number {
-  const { bits } = softFloat('fromI64', 'f32', 0, BigInt.asUintN(64, value), 0n, 0n);
-  return reinterpret(
-    (v) => v.setUint32(0, Number(bits & 0xffffffffn)),
-    (v) => v.getFloat32(0),
-  );
+function softSingle(operation: 'fromI64' | 'fromU64', value: bigint): number {
+  return valueOfBits('f32', softFloat(operation, 'f32', 0, BigInt.asUintN(64, value), 0n, 0n).bits);
 }

@@ -42,6 +42,24 @@ const rotateLeft = (a: bigint, n: bigint, width: bigint) => (a << (n % width)) |
 const divide = (a: bigint, b: bigint) => (b === 0n ? -1n : a / b);
 const remainder = (a: bigint, b: bigint) => (b === 0n ? a : a % b);
 
+/** The product without carries: the exclusive or of the multiplicand shifted to each bit that is set. */
+const carryless = (a: bigint, b: bigint): bigint =>
+  [...digits(b, 64)].reduce((sum, bit) => (sum << 1n) ^ (bit === '1' ? a : 0n), 0n);
+/** Groups of 4 or 8 bits, the lowest first. */
+const groups = (a: bigint, width: 4 | 8): bigint[] =>
+  Array.from({ length: 64 / width }, (_, index) => BigInt.asUintN(width, a >> BigInt(index * width)));
+const join = (parts: readonly bigint[], width: 4 | 8): bigint =>
+  parts.reduce((sum, part, index) => sum | (part << BigInt(index * width)), 0n);
+const permute = (a: bigint, b: bigint, width: 4 | 8): bigint => {
+  const table = groups(a, width);
+  return join(
+    groups(b, width).map((number) => table[Number(number)] ?? 0n),
+    width,
+  );
+};
+const numbered = (name: string, count: number): string[] =>
+  Array.from({ length: count }, (_, number) => `${name}.${number}`);
+
 /** What each instruction gives for unsigned operands, from its text in the specification; any excess bits drop. */
 const REGISTER_FORMS: Readonly<Record<string, (a: bigint, b: bigint) => bigint>> = {
   add: (a, b) => a + b,
@@ -96,6 +114,15 @@ const REGISTER_FORMS: Readonly<Record<string, (a: bigint, b: bigint) => bigint>>
   bset: (a, b) => a | (1n << (b & 63n)),
   'czero.eqz': (a, b) => (b === 0n ? 0n : a),
   'czero.nez': (a, b) => (b === 0n ? a : 0n),
+  clmul: carryless,
+  clmulh: (a, b) => carryless(a, b) >> 64n,
+  clmulr: (a, b) => carryless(a, b) >> 63n,
+  pack: (a, b) => u32(a) | (u32(b) << 32n),
+  packh: (a, b) => (a & 0xffn) | ((b & 0xffn) << 8n),
+  packw: (a, b) => s32((a & 0xffffn) | ((b & 0xffffn) << 16n)),
+  xperm4: (a, b) => permute(a, b, 4),
+  xperm8: (a, b) => permute(a, b, 8),
+  ...Object.fromEntries(numbered('mop.rr', 8).map((name) => [name, () => 0n])),
 };
 
 const UNARY_FORMS: Readonly<Record<string, (a: bigint) => bigint>> = {
@@ -115,6 +142,12 @@ const UNARY_FORMS: Readonly<Record<string, (a: bigint) => bigint>> = {
         .join('')}`,
     ),
   rev8: (a) => BigInt(`0x${bytes(a).reverse().join('')}`),
+  brev8: (a) =>
+    join(
+      groups(a, 8).map((byte) => BigInt(`0b${[...digits(byte, 8)].reverse().join('')}`)),
+      8,
+    ),
+  ...Object.fromEntries(numbered('mop.r', 32).map((name) => [name, () => 0n])),
 };
 
 /** Immediate forms: the register form with the immediate as second operand. */
@@ -255,13 +288,35 @@ describe('control flow', () => {
     ['wfi', 'wfi'],
     ['fence.i', 'fence.i'],
     ['sfence.vma x0,x0', 'sfence.vma'],
+    ['wrs.nto', 'wrs.nto'],
+    ['amocas.q x2,x4,(x6)', 'amocas.q'],
+    ['cbo.clean (x5)', 'cbo'],
     ['csrrw x1,mstatus,x2', 'csr'],
     ['csrrci x1,mstatus,3', 'csr'],
   ])('%s leaves for the slow path', (text, reason) => {
     expect(run(at(0n), text)).toEqual({ kind: 'leave', reason });
   });
 
-  test('fence goes on', () => expect(run(at(0n), 'fence rw,rw')).toBeUndefined());
+  test.each([
+    'fence rw,rw',
+    'pause',
+    'wrs.sto',
+    'ntl.p1',
+    'ntl.all',
+    'c.ntl.pall',
+    'c.mop.15',
+    'prefetch.i 0(x5)',
+    'prefetch.r 2016(x5)',
+    'prefetch.w -2048(x5)',
+  ])('%s changes nothing and goes on', (text) => {
+    const machine = at(0x1000n);
+    machine.x_.forEach((_, index) => {
+      machine.x_[index] = index === 0 ? 0n : MASK - BigInt(index);
+    });
+    const before = [...machine.x_];
+    expect(run(machine, text)).toBeUndefined();
+    expect([...machine.x_]).toEqual(before);
+  });
 });
 
 describe('memory', () => {

@@ -2,8 +2,9 @@ import { assert } from '../../vmm/base/assert.ts';
 import type { ExitSink } from '../../vmm/contracts/exits.ts';
 import type { BusResult, Hart, HartGroup, HartPorts, PrivilegeLevel } from '../../vmm/contracts/hart.ts';
 import type { GuestMemory } from '../../vmm/contracts/memory.ts';
-import { createGuestMemory, createHartGroup, type HartIsa } from '../../vmm/hart/index.ts';
+import { createGuestMemory, createHartGroup } from '../../vmm/hart/index.ts';
 import { assemble } from '../../vmm/isa/assemble.ts';
+import type { IsaConfig } from '../../vmm/isa/extensions.ts';
 import type { ExitKind, ExitStage, VmExit } from '../../vmm/protocol/exits.ts';
 
 export const RAM_BASE = 0x8000_0000;
@@ -37,7 +38,7 @@ export class BareHarts {
   readonly handlerTimes: number[] = [];
 
   constructor(
-    options: { harts?: number; ramSize?: number; isa?: HartIsa; sbi?: boolean; nowNs?: () => number } = {},
+    options: { harts?: number; ramSize?: number; isa?: IsaConfig; sbi?: boolean; nowNs?: () => number } = {},
   ) {
     this.memory = createGuestMemory({
       ramBase: RAM_BASE,

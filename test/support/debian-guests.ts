@@ -1,15 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe } from 'vitest';
+import { CACHE } from './debian-packages.ts';
 import { findTool, NOT_RUN } from './tools.ts';
 
 /** Guests that Debian packages, all of architecture `all`: they unpack on any machine, without root. */
 const PACKAGES = ['opensbi', 'u-boot-qemu'] as const;
 
-const cache = fileURLToPath(new URL('../../.cache/guests', import.meta.url));
-const unpacked = join(cache, 'debian');
+const unpacked = join(CACHE, 'debian');
 
 const opensbi = join(unpacked, 'usr/lib/riscv64-linux-gnu/opensbi/generic');
 const uboot = join(unpacked, 'usr/lib/u-boot');
@@ -40,9 +39,9 @@ function fetchGuests(): string | undefined {
   for (const tool of ['apt-get', 'dpkg-deb']) {
     if (findTool(tool) === undefined) return `needs Debian's ${tool}`;
   }
-  mkdirSync(cache, { recursive: true });
+  mkdirSync(CACHE, { recursive: true });
   // Test files run side by side: each unpacks in a folder of its own, and the first to be done names it.
-  const work = mkdtempSync(join(cache, 'fetch-'));
+  const work = mkdtempSync(join(CACHE, 'fetch-'));
   try {
     execFileSync('apt-get', ['download', ...PACKAGES], { cwd: work, stdio: 'pipe' });
     const root = join(work, 'root');

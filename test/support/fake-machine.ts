@@ -32,7 +32,7 @@ export class FakeMachine implements Machine {
   readonly inputLog: InputLogEntry[] = [];
   readonly ram = new Uint8Array(1 << 16);
   readonly deviceTree = { data: new Uint8Array(0), address: physical(0) };
-  readonly tiers = { interpreter: 0 };
+  readonly tiers = { interpreter: 0, translator: 0 };
   readonly records: ExitRecord[] = [];
   script: GuestScript;
   steps = 0n;

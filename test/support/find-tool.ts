@@ -9,6 +9,7 @@ export const TOOLS = {
   'riscv64-unknown-elf-objcopy': 'binutils-riscv64-unknown-elf',
   'riscv64-unknown-elf-addr2line': 'binutils-riscv64-unknown-elf',
   make: 'make',
+  cc: 'gcc',
   dtc: 'device-tree-compiler',
   'gdb-multiarch': 'gdb-multiarch',
   'llvm-dwarfdump-14': 'llvm-14',

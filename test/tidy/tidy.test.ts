@@ -70,7 +70,7 @@ describe('tidy', () => {
     const roots = sources.filter(
       (path) =>
         path.endsWith('.test.ts') ||
-        /^(vitest\.config\.ts|vmm\/(main|worker)\.ts|debug-adapter\/main\.ts|extension\/extension\.ts|extension\/language-server\/main\.ts|extension\/views\/webview\/[^/]+\.ts|test\/bench\/main\.ts|test\/support\/reporter\.ts|samples\/[^/]+\.ts)$/.test(
+        /^(vitest\.config\.ts|vmm\/program\.ts|debug-adapter\/main\.ts|extension\/extension\.ts|extension\/language-server\/main\.ts|extension\/views\/webview\/[^/]+\.ts|test\/bench\/main\.ts|test\/support\/reporter\.ts|samples\/[^/]+\.ts)$/.test(
           path,
         ),
     );

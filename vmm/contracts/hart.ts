@@ -10,7 +10,7 @@ export const PRIVILEGE = { U: 0, S: 1, M: 3 } as const;
 export type PrivilegeLevel = 0 | 1 | 3;
 
 /** Interrupt bits of mip and mie (RISC-V privileged, "Machine Interrupt (mip and mie) Registers"). */
-export const INTERRUPT = { SSIP: 1, MSIP: 3, STIP: 5, MTIP: 7, SEIP: 9, MEIP: 11 } as const;
+export const INTERRUPT = { SSIP: 1, MSIP: 3, STIP: 5, MTIP: 7, SEIP: 9, MEIP: 11, LCOFIP: 13 } as const;
 
 /** What an access outside RAM found. `fault`: nothing answers there, an access fault for the guest. */
 export type BusResult = 'ok' | 'fault' | 'stop';
@@ -122,8 +122,10 @@ export interface HartGroup {
   setBreakpoints(addresses: ReadonlySet<bigint>): void;
   /** Host or device wrote [address, +length) of RAM: drop code decoded from it. `address` is guest-physical. */
   codeChanged(address: number, length: number): void;
+  /** All of RAM is new, as at power-on: whatever was learned of its code is forgotten. */
+  forgetCode(): void;
   /** Watches [address, +8) of RAM for stores and calls `ports.tohost` after each (HTIF). */
   watchHtif(address: number): void;
   /** Steps executed per tier, for `--stats`. */
-  readonly tiers: { readonly interpreter: number };
+  readonly tiers: { readonly interpreter: number; readonly translator: number };
 }

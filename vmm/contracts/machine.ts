@@ -124,5 +124,5 @@ export interface Machine {
   /** True while the hart waits in WFI, or is not started (SBI HSM). */
   waiting(hart: number): boolean;
   /** Steps per execution tier. */
-  readonly tiers: { readonly interpreter: number };
+  readonly tiers: { readonly interpreter: number; readonly translator: number };
 }

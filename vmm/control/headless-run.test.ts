@@ -71,6 +71,45 @@ describe('a run without an editor', () => {
     expect(machine.inputLog).toMatchObject([{ kind: 'console', step: 0n, data: Uint8Array.of(65) }]);
   });
 
+  test('in wall-clock time: sleeps to the deadline while others may type, and the time that passed is an input', async () => {
+    let nowNs = 0;
+    const waits: (number | null)[] = [];
+    const guest: GuestScript = (machine) => {
+      if (machine.steps < 5_000_000n) return { kind: 'idle', untilStep: 5_000_000n };
+      return { kind: 'end', end: { reason: 'pass', code: 0 } };
+    };
+    const machine = machineOf(guest, { time: 'wall' });
+    const host = ports({
+      nowNs: () => nowNs,
+      inputOrInterrupt: async (timeoutMs) => {
+        waits.push(timeoutMs);
+        // A key is pressed after 2 ms, then nothing.
+        nowNs += Math.min(timeoutMs ?? 0, waits.length === 1 ? 2 : Infinity) * 1e6;
+      },
+      takeInput: () => (waits.length === 1 && machine.inputLog.length === 1 ? Uint8Array.of(65) : undefined),
+    });
+    await runHeadless(machine, host, Infinity);
+    expect(waits).toEqual([5, 3]);
+    expect(machine.inputLog).toMatchObject([
+      { kind: 'time', step: 2_000_000n },
+      { kind: 'console', step: 2_000_000n },
+      { kind: 'time', step: 5_000_000n },
+    ]);
+  });
+
+  test('in wall-clock time: a guest that is faster than its clock rests', async () => {
+    const waits: (number | null)[] = [];
+    let nowNs = 0;
+    const inputOrInterrupt = async (timeoutMs: number | null) => {
+      waits.push(timeoutMs);
+      nowNs += timeoutMs! * 1e6;
+    };
+    const machine = machineOf(busyGuest, { time: 'wall' });
+    await runHeadless(machine, ports({ nowNs: () => nowNs, inputOrInterrupt }), 20_000_000);
+    expect(waits.length).toBeGreaterThan(0);
+    expect(Math.abs(nowNs - 20_000_000)).toBeLessThan(5_200_000);
+  });
+
   test('a guest that waits for ever is told of; with a limit the run ends', async () => {
     const idle: GuestScript = () => ({ kind: 'idle', untilStep: null });
     let told = 0;

@@ -2,6 +2,7 @@ import type { Machine } from '../contracts/machine.ts';
 import { EXIT_KINDS, type ExitRecord } from '../protocol/exits.ts';
 import type { VmEnd } from '../protocol/messages.ts';
 import { SLICE_STEPS_MAX, Slices } from '../scheduler/slices.ts';
+import { MachinePace } from './machine-pace.ts';
 
 /** The terminal and clock of a run without an editor. */
 export interface HeadlessPorts {
@@ -11,8 +12,8 @@ export interface HeadlessPorts {
   readonly interrupted: boolean;
   /** No input will come any more. */
   readonly inputEnded: boolean;
-  /** Resolves when there is input, when the input ends, or when the run is interrupted. */
-  inputOrInterrupt(): Promise<void>;
+  /** Resolves when there is input, when the input ends, when the run is interrupted, or when the time is over (null: never). */
+  inputOrInterrupt(timeoutMs: number | null): Promise<void>;
   /** Gives the host a turn: input arrives, output leaves. */
   turn(): Promise<void>;
   /** Called when nothing can wake the guest any more and the run would wait for ever. */
@@ -55,6 +56,7 @@ export async function runHeadless(
   maxInstructions: number,
 ): Promise<HeadlessResult> {
   const slices = new Slices(SLICE_STEPS_MAX);
+  const pace = new MachinePace(machine, () => ports.nowNs());
   let runNs = 0;
   let traced = 0;
   let traceLost = 0;
@@ -67,6 +69,7 @@ export async function runHeadless(
   };
   const finish = (end: HeadlessEnd): HeadlessResult => ({ end, seconds: runNs / 1e9, traceLost });
 
+  pace.start();
   let turnNs = ports.nowNs();
   for (;;) {
     if (ports.nowNs() - turnNs >= TURN_NS) {
@@ -90,21 +93,23 @@ export async function runHeadless(
     const caught = machine.caughtInTraps();
     if (caught !== undefined) ports.warn(caught);
     if (result.kind === 'budget' && steps === slices.steps) slices.used(elapsedNs);
-    if (result.kind === 'idle' && !(await awaitInput(ports, Number.isFinite(maxInstructions)))) {
-      return finish({ kind: 'exhausted' });
+    const restMs = result.kind === 'idle' ? waitMs(result.untilStep, pace) : pace.restMs();
+    if (restMs === null && ports.inputEnded) {
+      // No step can follow.
+      if (Number.isFinite(maxInstructions)) return finish({ kind: 'exhausted' });
+      ports.stuck();
     }
+    if (restMs !== 0) {
+      await ports.inputOrInterrupt(restMs);
+      turnNs = ports.nowNs();
+    }
+    if (result.kind === 'idle') pace.catchUp(result.untilStep);
   }
 }
 
-/** All harts wait and no timer is set. False when a limited run should end, since no step can follow. */
-async function awaitInput(ports: HeadlessPorts, limited: boolean): Promise<boolean> {
-  if (ports.inputEnded) {
-    if (limited) return false;
-    ports.stuck();
-  }
-  await ports.inputOrInterrupt();
-  return true;
-}
+/** How long a machine waits all of whose harts do, until a step or (null) for input. */
+const waitMs = (untilStep: bigint | null, pace: MachinePace): number | null =>
+  untilStep === null ? null : pace.untilMs(untilStep);
 
 /** The exit status of a run; see ARCHITECTURE.md, "Command line". */
 export function exitStatus(end: HeadlessEnd): number {

@@ -16,6 +16,8 @@ class Harness {
   readonly machine: FakeMachine;
   nowNs = 0;
   congested = false;
+  /** When a command ends a sleep. */
+  wakesAfterMs = Number.POSITIVE_INFINITY;
   readonly #loop: VmLoop;
   #turns: Turn[] = [];
   #turn: (VmCommand | (() => void))[] = [];
@@ -27,7 +29,7 @@ class Harness {
       receive: () => this.#receive(),
       sleep: (timeoutMs) => {
         this.sleeps.push(timeoutMs);
-        this.nowNs += (timeoutMs ?? 0) * MS;
+        this.nowNs += Math.min(timeoutMs ?? 0, this.wakesAfterMs) * MS;
       },
       send: (report) => this.reports.push(report),
       get congested() {
@@ -226,23 +228,60 @@ describe('a guest that waits', () => {
     expect(harness.machine.inputLog).toMatchObject([{ kind: 'console', step: 0n, data: Uint8Array.of(65) }]);
   });
 
-  test('in wall-clock time: catches up with the host, sleeps to the deadline, and both are logged', () => {
-    // Busy for 2 ms of the host's time and 1000 steps; then waits for step 5,000,000.
+  /** Busy for `busyMs` of the host's time and 1000 steps; then waits for step 5,000,000 and ends. */
+  function busyThenWaits(busyMs: number): Harness {
     const guest: GuestScript = (machine) => {
       if (machine.steps >= 5_000_000n) return { kind: 'end', end: { reason: 'pass', code: 0 } };
       if (machine.steps > 0n) return { kind: 'idle', untilStep: 5_000_000n };
       machine.steps = 1000n;
-      harness.nowNs += 2 * MS;
+      harness.nowNs += busyMs * MS;
       return { kind: 'budget' };
     };
     const harness = new Harness(guest, { time: 'wall' });
-    harness.run([resume(1)], [], [], [], [], []);
+    return harness.run([resume(1)], [], [], []);
+  }
+
+  test('in wall-clock time: sleeps to the deadline, and the time that passed is one input', () => {
+    const harness = busyThenWaits(2);
     expect(harness.told).toEqual(['1', 'resumed', 'ended']);
-    expect(harness.sleeps).toEqual([3, null]);
+    expect(harness.sleeps).toEqual([3]);
     expect(harness.machine.inputLog).toMatchObject([
-      { kind: 'time', step: 2_000_000n, advanceSteps: 1_999_000n },
-      { kind: 'time', step: 5_000_000n, advanceSteps: 3_000_000n },
+      { kind: 'time', step: 5_000_000n, advanceSteps: 4_999_000n },
     ]);
+  });
+
+  test('in wall-clock time: one that fell behind its deadline does not sleep', () => {
+    const harness = busyThenWaits(9);
+    expect(harness.told).toEqual(['1', 'resumed', 'ended']);
+    expect(harness.sleeps).toEqual([]);
+    expect(harness.machine.inputLog).toMatchObject([{ kind: 'time', step: 5_000_000n }]);
+  });
+
+  test('in wall-clock time: a tick costs one sleep and two slices', () => {
+    let slices = 0;
+    const guest: GuestScript = (machine) => {
+      slices++;
+      const tick = machine.steps / 10_000_000n;
+      if (machine.steps % 10_000_000n !== 0n) return { kind: 'idle', untilStep: (tick + 1n) * 10_000_000n };
+      // The tick's handler, and back to wait.
+      machine.steps += 500n;
+      return { kind: 'budget' };
+    };
+    const harness = new Harness(guest, { time: 'wall' });
+    harness.run([resume(1)], ...Array.from({ length: 200 }, () => []));
+    expect(slices).toBe(200);
+    expect(harness.sleeps).toHaveLength(100);
+    expect(harness.machine.inputLog).toHaveLength(100);
+  });
+
+  test('in wall-clock time: a pause ends the sleep, and stands at the present time', () => {
+    const harness = new Harness(() => ({ kind: 'idle', untilStep: 1_000_000_000_000n }), { time: 'wall' });
+    harness.wakesAfterMs = 4;
+    harness.run([resume(1)], [pause(2)], []);
+    expect(harness.told).toEqual(['1', 'resumed', '2', 'stopped']);
+    expect(harness.event('stopped')).toMatchObject({
+      params: { stop: { reason: 'pause', step: 4_000_000n } },
+    });
   });
 
   test('in wall-clock time: input takes effect at the time at which it is typed', () => {

@@ -3,9 +3,9 @@ import type { Machine, MachinePorts, StepRequest } from '../contracts/machine.ts
 import type { VmEventReport, VmLoopPorts, VmRequest, VmStart } from '../contracts/worker.ts';
 import type { ExitBreakpoint, StopInfo, VmInfo, VmState } from '../protocol/messages.ts';
 import { INTERACTIVE_STEPS_MAX, Slices } from '../scheduler/slices.ts';
-import { WallPace } from '../scheduler/wall-pace.ts';
 import { ConsoleBatch } from './console-batch.ts';
 import { errorReport } from './errors.ts';
+import { MachinePace } from './machine-pace.ts';
 import { answer, type ExitBreakpointResults, registers, type VmSubject } from './vm-requests.ts';
 
 /** At most ten `traced` events a second. */
@@ -26,7 +26,7 @@ export class VmLoop implements VmSubject {
   readonly #ports: VmLoopPorts;
   readonly #console: ConsoleBatch;
   readonly #slices = new Slices(INTERACTIVE_STEPS_MAX);
-  readonly #pace = new WallPace();
+  readonly #pace: MachinePace;
   #state: VmState = 'stopped';
   #stop: StopInfo | null;
   /** All harts wait: until this machine step, or (null) for input. Undefined while they do not. */
@@ -57,6 +57,7 @@ export class VmLoop implements VmSubject {
       nowNs: () => ports.nowNs(),
       log: (text, record) => this.#tell({ kind: 'event', event: 'log', params: { text, record } }),
     });
+    this.#pace = new MachinePace(this.machine, () => ports.nowNs());
     this.#stop = this.#stopAt('entry');
   }
 
@@ -113,13 +114,13 @@ export class VmLoop implements VmSubject {
     this.machine.cancelStep();
     this.machine.reset();
     this.#idleUntil = undefined;
-    if (this.#state === 'running') this.#pace.start(this.#ports.nowNs(), this.machine.steps);
+    if (this.#state === 'running') this.#pace.start();
     else this.#stopWith(this.#stopAt('entry'));
   }
 
   consoleInput(data: Uint8Array): void {
     // The input takes effect now, not at the step at which the guest began to wait.
-    if (this.#idleUntil !== undefined) this.#catchUp(this.#idleUntil);
+    if (this.#idleUntil !== undefined) this.#pace.catchUp(this.#idleUntil);
     this.machine.consoleInput(data);
     this.#idleUntil = undefined;
   }
@@ -196,35 +197,25 @@ export class VmLoop implements VmSubject {
     }
   }
 
-  /** All harts wait. In wall-clock mode virtual time catches up, then the thread sleeps until something is due. */
+  /** All harts wait: the thread sleeps until something is due, and in wall-clock mode virtual time then catches up. */
   #wait(untilStep: bigint | null): void {
-    this.#catchUp(untilStep);
-    const due = this.#tracedDueMs();
-    if (untilStep === null) {
-      this.#ports.sleep(due);
-      return;
-    }
-    const waitMs = this.#pace.untilNs(this.#ports.nowNs(), untilStep) / 1e6;
-    if (waitMs > 0) this.#ports.sleep(due === null ? waitMs : Math.min(due, waitMs));
-  }
-
-  #catchUp(untilStep: bigint | null): void {
-    if (this.machine.config.time !== 'wall') return;
-    const steps = this.#pace.behind(this.#ports.nowNs(), this.machine.steps, untilStep);
-    if (steps > 0n) this.machine.advanceIdle(steps);
+    const dueMs = this.#tracedDueMs();
+    const waitMs = untilStep === null ? null : this.#pace.untilMs(untilStep);
+    if (waitMs === null) this.#ports.sleep(dueMs);
+    else if (waitMs > 0) this.#ports.sleep(dueMs === null ? waitMs : Math.min(dueMs, waitMs));
+    this.#pace.catchUp(untilStep);
   }
 
   /** In wall-clock mode a guest that is faster than its own clock rests. */
   #restAhead(): void {
-    if (this.machine.config.time !== 'wall') return;
-    const restNs = this.#pace.restNs(this.#ports.nowNs(), this.machine.steps);
-    if (restNs > 0) this.#ports.sleep(restNs / 1e6);
+    const restMs = this.#pace.restMs();
+    if (restMs > 0) this.#ports.sleep(restMs);
   }
 
   #go(): void {
     this.#state = 'running';
     this.#stop = null;
-    this.#pace.start(this.#ports.nowNs(), this.machine.steps);
+    this.#pace.start();
     this.#tell({ kind: 'event', event: 'resumed', params: {} });
   }
 

@@ -1,4 +1,4 @@
-import type { LeaveReason, LoadWidth, SoftOperation, StoreWidth } from '../isa/emitter.ts';
+import type { LeaveReason, LoadWidth, SoftFormat, SoftOperation, StoreWidth } from '../isa/emitter.ts';
 
 /** Numbers that generated code and TypeScript agree on. */
 
@@ -21,6 +21,10 @@ export const EXIT = {
   straddle: 7,
   /** A breakpoint's record. */
   breakpoint: 8,
+  /** The record at `ip` has translated code, and there are steps enough to enter it. */
+  translated: 9,
+  /** The record at `ip` was jumped to so often that it should be translated. */
+  hot: 10,
 } as const;
 
 /** What an out-of-line instruction, or a port of one, came to. */
@@ -43,6 +47,9 @@ export const LEAVE_REASONS: readonly LeaveReason[] = [
   'wfi',
   'fence.i',
   'sfence.vma',
+  'cbo',
+  'wrs.nto',
+  'amocas.q',
 ];
 
 /** Widths as slow accesses name them: index into this list. */
@@ -59,6 +66,11 @@ export const LOAD_BYTES: Readonly<Record<LoadWidth, number>> = {
 };
 export const STORE_BYTES: Readonly<Record<StoreWidth, number>> = { '8': 1, '16': 2, '32': 4, '64': 8 };
 
+/** A cache block of Zicbom, Zicbop and Zicboz; the device tree says the same. */
+export const BLOCK_BYTES = 64;
+
+/** A call of the soft port names the operation's index times the number of formats, plus the format's. */
+export const SOFT_FORMATS: readonly SoftFormat[] = ['f16', 'f32', 'f64'];
 export const SOFT_OPERATIONS: readonly SoftOperation[] = [
   'add',
   'sub',
@@ -79,6 +91,7 @@ export const SOFT_OPERATIONS: readonly SoftOperation[] = [
   'fromU32',
   'fromI64',
   'fromU64',
+  'toF16',
   'toF32',
   'toF64',
 ];

@@ -2,13 +2,17 @@ import { assert } from '../base/assert.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
 import { SPECIAL } from './interpreter-loop.ts';
 import {
+  CELL_HOT,
   CODE_PAGE_STRIDE,
   CODE_PAGES_MAX,
   CODE_POOL_OFFSET,
+  cellOf,
   codePageBase,
   RAM_OFFSET,
   RECORD_SIZE,
   RECORDS_PER_PAGE,
+  VARIANT,
+  type Variant,
 } from './layout.ts';
 import type { RecordWriter } from './record-writer.ts';
 
@@ -31,8 +35,10 @@ const INVALIDATE_BYTES_MAX = 256;
 export interface CodePageEvents {
   /** Code was decoded from the host page: stores to it must take the slow way. */
   guarded(hostPage: number): void;
-  /** The decoded page at this host offset is no longer what fetch caches may name. */
-  dropped(codePage: number): void;
+  /** The decoded page at this host offset is no longer what fetch caches may name; it was the host page's. */
+  dropped(codePage: number, hostPage: number): void;
+  /** Bytes of a page with decoded code changed. */
+  changed(host: number, length: number): void;
 }
 
 /** The pool of pre-decoded pages, shared by all harts; a page of RAM has at most one. */
@@ -50,8 +56,13 @@ export class CodePages {
   #next = 0;
   /** Offsets within a page at which some breakpoint stands. */
   #breakOffsets: ReadonlySet<number> = new Set();
+  /** What the cells of a fresh page count from. */
+  readonly #firstCount: number;
 
-  constructor(memory: GuestMemory, writer: RecordWriter, events: CodePageEvents) {
+  /** @param hotAfter how many jumps make a record hot, at most `CELL_HOT`. */
+  constructor(memory: GuestMemory, writer: RecordWriter, events: CodePageEvents, hotAfter: number) {
+    assert(hotAfter >= 1 && hotAfter <= CELL_HOT, 'a number of jumps that a cell can count');
+    this.#firstCount = CELL_HOT - hotAfter;
     this.#u16 = new Uint16Array(memory.memory.buffer);
     this.#u8 = new Uint8Array(memory.memory.buffer);
     this.#writer = writer;
@@ -78,6 +89,10 @@ export class CodePages {
     this.#stores[index] = 0;
     const base = codePageBase(index);
     this.#u8.fill(0, base, base + RECORDS_PER_PAGE * RECORD_SIZE);
+    for (const variant of Object.values(VARIANT)) {
+      const cells = cellOf(base, variant) >>> 1;
+      this.#u16.fill(this.#firstCount, cells, cells + RECORDS_PER_PAGE);
+    }
     this.#writer.writeSpecial(base + RECORDS_PER_PAGE * RECORD_SIZE, SPECIAL.goto);
     this.#events.guarded(RAM_OFFSET + page * 4096);
     return base;
@@ -106,6 +121,11 @@ export class CodePages {
     const owner = this.#owner[index]!;
     assert(owner !== 0, 'the record is in a page that has an owner');
     return RAM_OFFSET + (owner - 1) * 4096 + ((record - codePageBase(index)) / RECORD_SIZE) * 2;
+  }
+
+  /** Counting of jumps to the record begins anew. */
+  restartCount(record: number, variant: Variant): void {
+    this.#u16[cellOf(record, variant) >>> 1] = this.#firstCount;
   }
 
   /** Bytes of RAM changed: drops what was decoded from them. `host` and `length` may span pages. */
@@ -153,6 +173,7 @@ export class CodePages {
   }
 
   #writtenInPage(index: number, host: number, length: number): void {
+    this.#events.changed(host, length);
     const page = ramPage(host);
     const limit = this.#dropAfter.get(page) ?? STORES_BEFORE_DROP;
     this.#stores[index] = this.#stores[index]! + 1;
@@ -179,7 +200,7 @@ export class CodePages {
     assert(this.#poolIndex[owner - 1] === index + 1, 'page and pool name each other');
     this.#owner[index] = 0;
     this.#poolIndex[owner - 1] = 0;
-    this.#events.dropped(codePageBase(index));
+    this.#events.dropped(codePageBase(index), RAM_OFFSET + (owner - 1) * 4096);
   }
 }
 

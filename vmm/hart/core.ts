@@ -1,9 +1,11 @@
 import { type HartPorts, INTERRUPT, PRIVILEGE, type PrivilegeLevel } from '../contracts/hart.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
+import type { IsaConfig } from '../isa/extensions.ts';
 import type { ExitKind, VmExit } from '../protocol/exits.ts';
-import type { HartIsa } from './group.ts';
-import { CSR, HART } from './layout.ts';
+import { Implemented } from './implemented.ts';
+import { CSR, HART, VARIANT, type Variant } from './layout.ts';
 import { Mmu } from './mmu.ts';
+import { PerformanceCounters } from './performance-counters.ts';
 import { Pmp } from './pmp.ts';
 import { ENVCFG, HartState, joinHalves } from './state.ts';
 import { TranslationCaches } from './tlb.ts';
@@ -11,6 +13,8 @@ import { TranslationCaches } from './tlb.ts';
 /** An instruction that the `pre` stage of exit `by` stopped, after it had begun others. */
 interface StoppedInstruction {
   readonly begun: readonly ExitKind[];
+  /** Those whose `post` stage was reported. */
+  readonly ended: readonly ExitKind[];
   readonly by: ExitKind;
 }
 
@@ -24,13 +28,17 @@ export class HartCore {
   readonly mmu: Mmu;
   readonly caches: TranslationCaches;
   readonly ports: HartPorts;
-  readonly isa: HartIsa;
+  readonly isa: IsaConfig;
+  readonly implemented: Implemented;
+  readonly counters: PerformanceCounters;
 
   sliceEnd = 0;
   /** Steps that retired nothing: trapped instructions, and skipped ones. */
   notRetired = 0;
   /** Steps that passed without executing anything; counted in `notRetired` too. */
   skipped = 0;
+  /** Steps done by translated code. */
+  translated = 0;
   /** What mcycle and minstret are ahead of steps and of retired instructions. */
   cycleOffset = 0n;
   instretOffset = 0n;
@@ -43,6 +51,7 @@ export class HartCore {
   stopAfter = false;
   /** Kinds of exit that the present instruction began; emptied when it is done. */
   readonly #begun: ExitKind[] = [];
+  readonly #ended: ExitKind[] = [];
   /** When the handler of an exit that someone watches began, by the host's clock. */
   readonly #startedNs = new Map<ExitKind, number>();
   /** What the instruction had begun when a `pre` stage stopped it, and the kind that did. */
@@ -53,15 +62,17 @@ export class HartCore {
     memory: GuestMemory,
     id: number,
     ports: HartPorts,
-    isa: HartIsa,
+    isa: IsaConfig,
     tableWritten: (host: number) => void,
   ) {
     this.state = new HartState(memory, id);
     this.pmp = new Pmp(this.state);
-    this.mmu = new Mmu(this.state, this.pmp, tableWritten);
-    this.caches = new TranslationCaches(this.state);
-    this.ports = ports;
     this.isa = isa;
+    this.implemented = new Implemented(this.isa);
+    this.mmu = new Mmu(this.state, this.pmp, this.implemented, tableWritten);
+    this.caches = new TranslationCaches(this.state);
+    this.counters = new PerformanceCounters(this);
+    this.ports = ports;
   }
 
   /** Steps done since reset, the present instruction not counted. */
@@ -72,6 +83,18 @@ export class HartCore {
   /** Instructions done, retired or trapped. */
   get executed(): number {
     return this.steps - this.skipped;
+  }
+
+  /**
+   * The variant of translated code that the hart may run now: bare where addresses are physical, for fetches and
+   * for data, and protection lets it have all of RAM.
+   */
+  get variant(): Variant {
+    const { state } = this;
+    const { privilege, dataPrivilege } = state;
+    const translates = state.hi(CSR.satp) >>> 28 !== 0;
+    if (translates && (privilege !== PRIVILEGE.M || dataPrivilege !== PRIVILEGE.M)) return VARIANT.paged;
+    return this.pmp.opensRam(privilege) && this.pmp.opensRam(dataPrivilege) ? VARIANT.bare : VARIANT.paged;
   }
 
   get retired(): number {
@@ -101,11 +124,13 @@ export class HartCore {
     }
     if (this.#resumes?.by !== kind && exits.watches(kind, 'pre')) {
       if (exits.report(id, 'pre', describe(), 0) === 'stop') {
-        this.#stopped = { begun: [...this.#begun], by: kind };
+        this.#stopped = { begun: [...this.#begun], ended: [...this.#ended], by: kind };
         return true;
       }
     }
     exits.count(id, kind);
+    // The first exit of an instruction: what ended belongs to those before it.
+    if (this.#begun.length === 0) this.#ended.length = 0;
     this.#begun.push(kind);
     this.#startTiming(kind);
     return false;
@@ -114,6 +139,8 @@ export class HartCore {
   /** The exit's effect is done: reports its `post` stage. */
   endExit(kind: ExitKind, describe: () => VmExit): void {
     const { exits } = this.ports;
+    this.#ended.push(kind);
+    if (this.#resumes?.ended.includes(kind) === true) return;
     if (!exits.watches(kind, 'post')) return;
     const started = this.#startedNs.get(kind);
     this.#startedNs.delete(kind);
@@ -134,7 +161,7 @@ export class HartCore {
   beginRun(resume: boolean): void {
     this.#resumes = resume ? this.#stopped : null;
     this.#stopped = null;
-    this.#begun.length = 0;
+    this.forgetBegun();
     this.stopAfter = false;
   }
 
@@ -149,15 +176,20 @@ export class HartCore {
 
   /** Moves to another privilege level or mstatus: puts the right translation caches in force. */
   changeContext(privilege: PrivilegeLevel, mstatus: number): void {
-    this.state.privilege = privilege;
-    this.state.mstatus = mstatus;
+    const { state, counters } = this;
+    const recounts = counters.dependsOnPrivilege && privilege !== state.privilege;
+    if (recounts) counters.settle();
+    state.privilege = privilege;
+    state.mstatus = mstatus;
+    if (recounts) counters.privilegeChanged();
     this.caches.select();
     this.attention = true;
   }
 
   /** mip as software reads it (RISC-V privileged, "Machine Interrupt (mip and mie) Registers"). */
   get pendingInterrupts(): number {
-    const { state } = this;
+    const { state, counters } = this;
+    if (this.steps >= counters.overflowStep) counters.settle();
     const written = state.lo(CSR.mipSoftware) | state.lo(CSR.mipLines);
     if (!this.usesStimecmp) return written;
     const timer = 1 << INTERRUPT.STIP;
@@ -176,7 +208,13 @@ export class HartCore {
       : Number.POSITIVE_INFINITY;
   }
 
-  /** The interrupt to take now, -1 for none. Priority: MEI, MSI, MTI, SEI, SSI, STI. */
+  /** The step at which an interrupt of the hart's own making may next begin to pend while it waits. */
+  get ownDeadline(): number {
+    const timer = this.timerStep > this.steps ? this.timerStep : Number.POSITIVE_INFINITY;
+    return Math.min(timer, this.counters.overflowStepOfWait);
+  }
+
+  /** The interrupt to take now, -1 for none. Priority: MEI, MSI, MTI, SEI, SSI, STI, LCOFI. */
   takeableInterrupt(): number {
     const { state } = this;
     const enabled = this.pendingInterrupts & state.lo(CSR.mie);
@@ -203,6 +241,7 @@ const PRIORITY = [
   INTERRUPT.SEIP,
   INTERRUPT.SSIP,
   INTERRUPT.STIP,
+  INTERRUPT.LCOFIP,
 ] as const;
 
 function highestPriority(pending: number): number {

@@ -31,11 +31,11 @@ export function writeInstret(core: HartCore, value: bigint, byInstruction: boole
 
 /** Writes mcountinhibit; the counters that it stops or starts keep their values across the change. */
 export function writeInhibit(core: HartCore, value: number, byInstruction: boolean): void {
-  const next = value & (INHIBIT.CY | INHIBIT.IR);
+  const next = value & core.implemented.countInhibit;
   const changed = core.state.lo(CSR.mcountinhibit) ^ next;
   const cycle = readCycle(core);
   const instret = readInstret(core);
-  core.state.set(CSR.mcountinhibit, next, 0);
+  core.counters.inhibit(() => core.state.set(CSR.mcountinhibit, next, 0), byInstruction);
   if ((changed & INHIBIT.CY) !== 0) writeCycle(core, cycle, byInstruction);
   if ((changed & INHIBIT.IR) !== 0) writeInstret(core, instret, byInstruction);
 }

@@ -23,7 +23,7 @@ export function prepareCsr(core: HartCore, raw: number): CsrOperation | undefine
   const immediate = (raw & 0x4000) !== 0;
   const source = (raw >> 15) & 31;
   const writes = operation === FUNCT3.rw || source !== 0;
-  const csr = csrByNumber(number);
+  const csr = csrByNumber(core.isa, number);
   if (csr === undefined || !mayAccess(core, csr, writes)) return undefined;
 
   const old = { lo: 0, hi: 0 };

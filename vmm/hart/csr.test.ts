@@ -9,6 +9,7 @@ describe('CSRs', () => {
   it('are described by the CSR table, under the same names', () => {
     const described = new Map(CSRS.map(({ number, name }) => [number, name]));
     for (const { number, name } of CSR_DEFINITIONS) expect(described.get(number), name).toBe(name);
+    expect(new Set(CSR_DEFINITIONS.map(({ number }) => number)).size).toBe(CSR_DEFINITIONS.length);
     expect(CSR_DEFINITIONS.length).toBeGreaterThan(100);
   });
 
@@ -23,20 +24,27 @@ describe('CSRs', () => {
     check(0x300, 2n << 11n, 0xa_0000_0000n); // MPP = 2 names no level: it keeps its value
     check(0x100, ONES, 0x8000_0002_000c_6122n);
     check(0x302, ONES, 0xb3ffn);
-    check(0x303, ONES, 0x222n);
-    check(0x304, ONES, 0xaaan);
+    check(0x303, ONES, 0x2222n);
+    check(0x304, ONES, 0x2aaan);
     check(0x305, ONES, 0n); // mode 3 is reserved
     check(0x305, 0x8000_0001n, 0x8000_0001n);
     check(0x341, ONES, ONES - 1n);
     check(0x340, ONES, ONES);
-    check(0x30a, ONES, 0xa000_0000_0000_0001n);
+    check(0x30a, ONES, 0xe000_0000_0000_00f1n);
+    check(0x10a, ONES, 0xf1n);
+    check(0x10a, 2n << 4n, 0n); // CBIE = 2 is reserved: it keeps its value
     check(0x180, (8n << 60n) | 0x1234_5678n, (8n << 60n) | 0x1234_5678n);
     check(0x180, (9n << 60n) | (ONES >> 8n), (9n << 60n) | (ONES >> 8n));
     check(0x180, (11n << 60n) | 1n, 0n); // a reserved MODE: nothing is written
-    check(0x301, 0n, 0x8000_0000_0014_112dn);
+    check(0x301, 0n, 0x8000_0000_0014_112fn);
     check(0x003, ONES, 0xffn);
-    check(0x320, ONES, 5n);
-    check(0xb03, ONES, 0n);
+    check(0x320, ONES, 0xffff_fffdn);
+    check(0xb03, ONES, ONES);
+    check(0x323, (0xffn << 56n) | 1n, (0xfn << 60n) | 1n);
+    check(0x323, 0x12345n, 0n); // no event has this number
+    check(0x30c, ONES, 3n << 62n);
+    check(0x30d, ONES, 1n << 63n);
+    check(0x10c, ONES, 0n);
     check(0xf14, ONES, 0n);
   });
 

@@ -1,9 +1,12 @@
 import { INTERRUPT, PRIVILEGE } from '../contracts/hart.ts';
+import type { IsaConfig } from '../isa/extensions.ts';
 import type { HartCore } from './core.ts';
 import { readCycle, readInstret, writeCycle, writeInhibit, writeInstret } from './counters.ts';
+import type { Implemented } from './implemented.ts';
 import { CSR, CSR_PMPADDR, type CsrName, HART, PMP_ENTRIES } from './layout.ts';
 import { SATP_LEVELS } from './mmu.ts';
-import { ENVCFG, highHalf, joinHalves, lowHalf, MPP_SHIFT, MSTATUS, MSTATUS_HIGH } from './state.ts';
+import { FIRST_COUNTER } from './performance-counters.ts';
+import { ENVCFG, highHalf, joinHalves, lowHalf, MPP_SHIFT, MSTATUS, MSTATUS_HIGH, STATEEN } from './state.ts';
 
 /** A CSR value as signed 32-bit halves: written by a `read`, read by a `write`. */
 export interface CsrValue {
@@ -20,6 +23,8 @@ export interface CsrDefinition {
   write?(core: HartCore, lo: number, hi: number, byInstruction: boolean): void;
   /** What csrrs and csrrc set and clear bits of, where that is not what `read` gives (mip.SEIP). */
   readForModify?(core: HartCore, into: CsrValue): void;
+  /** Absent: in every configuration. What does not exist, no instruction and no debugger finds. */
+  exists?(isa: IsaConfig): boolean;
   /** False: an access by an instruction at the present privilege is illegal, beyond what the number says. */
   isAccessible?(core: HartCore): boolean;
   /** Writing it changes translation, protection or interrupts: an exit of kind `csr`. */
@@ -27,31 +32,15 @@ export interface CsrDefinition {
 }
 
 const EXCEPTIONS_DELEGABLE = 0xb3ff; // all but M-mode's own ecall (11) and reserved causes
-const INTERRUPTS_S = (1 << INTERRUPT.SSIP) | (1 << INTERRUPT.STIP) | (1 << INTERRUPT.SEIP);
-const INTERRUPTS_ALL = INTERRUPTS_S | (1 << INTERRUPT.MSIP) | (1 << INTERRUPT.MTIP) | (1 << INTERRUPT.MEIP);
-const MSTATUS_WRITABLE =
-  MSTATUS.SIE |
-  MSTATUS.MIE |
-  MSTATUS.SPIE |
-  MSTATUS.MPIE |
-  MSTATUS.SPP |
-  MSTATUS.MPP |
-  MSTATUS.FS |
-  MSTATUS.MPRV |
-  MSTATUS.SUM |
-  MSTATUS.MXR |
-  MSTATUS.TVM |
-  MSTATUS.TW |
-  MSTATUS.TSR;
-const SSTATUS_WRITABLE = MSTATUS.SIE | MSTATUS.SPIE | MSTATUS.SPP | MSTATUS.FS | MSTATUS.SUM | MSTATUS.MXR;
 const SD = 0x8000_0000 | 0;
-/** MXL = 2 (64 bits) and the letters A C D F I M S U. */
-const MISA_LOW = [...'ACDFIMSU'].reduce((bits, letter) => bits | (1 << (letter.charCodeAt(0) - 65)), 0);
+/** misa.MXL = 2: 64 bits. */
 const MISA_HIGH = 0x8000_0000 | 0;
 const COUNTER_TIME = 2;
+const CBIE_RESERVED = 2 << 4;
+const WRITABLE_IN_SIP = (1 << INTERRUPT.SSIP) | (1 << INTERRUPT.LCOFIP);
 
 const WHOLE = { lo: -1, hi: -1 };
-const lowBits = (lo: number): { lo: number; hi: number } => ({ lo, hi: 0 });
+const lowBits = (lo: number): Mask => ({ lo, hi: 0 });
 const lookAgain = (core: HartCore): void => {
   core.attention = true;
 };
@@ -61,6 +50,7 @@ const definitions: CsrDefinition[] = [];
 defineMachineTraps();
 defineSupervisorTraps();
 defineTranslation();
+defineStateEnables();
 defineFloat();
 defineCounters();
 defineIdentity();
@@ -74,18 +64,30 @@ const byNumber: readonly (CsrDefinition | undefined)[] = (() => {
   return table;
 })();
 
-/** The CSR of a 12-bit number; undefined when a hart has none. */
-export const csrByNumber = (number: number): CsrDefinition | undefined => byNumber[number];
+/** The CSR of a 12-bit number; undefined when harts of this configuration have none. */
+export function csrByNumber(isa: IsaConfig, number: number): CsrDefinition | undefined {
+  const definition = byNumber[number];
+  return definition?.exists?.(isa) === false ? undefined : definition;
+}
+
+function needs(extension: string): (isa: IsaConfig) => boolean {
+  return (isa) => isa.has(extension);
+}
 
 function define(number: number, name: string, rest: Omit<CsrDefinition, 'number' | 'name'>): void {
   definitions.push({ number, name, ...rest });
+}
+
+interface Mask {
+  readonly lo: number;
+  readonly hi: number;
 }
 
 /** A CSR that is a slot of the hart's record; each half of a written value is masked. */
 function slot(
   number: number,
   name: CsrName,
-  mask: { lo: number; hi: number },
+  mask: Mask | ((implemented: Implemented) => number),
   after?: (core: HartCore) => void,
 ): void {
   const offset = CSR[name];
@@ -95,7 +97,8 @@ function slot(
       into.hi = core.state.hi(offset);
     },
     write: (core, lo, hi) => {
-      core.state.set(offset, lo & mask.lo, hi & mask.hi);
+      const writable = typeof mask === 'function' ? lowBits(mask(core.implemented)) : mask;
+      core.state.set(offset, lo & writable.lo, hi & writable.hi);
       after?.(core);
     },
     isExit: after !== undefined,
@@ -110,7 +113,7 @@ function defineMachineTraps(): void {
     },
     write: (core, lo) => {
       const old = core.state.mstatus;
-      let value = lo & MSTATUS_WRITABLE;
+      let value = lo & core.implemented.mstatus;
       // MPP is WARL: 2 names no privilege level, and the field keeps its value.
       if (((value >> MPP_SHIFT) & 3) === 2) value = (value & ~MSTATUS.MPP) | (old & MSTATUS.MPP);
       core.changeContext(core.state.privilege, value);
@@ -118,8 +121,8 @@ function defineMachineTraps(): void {
     isExit: true,
   });
   slot(0x302, 'medeleg', lowBits(EXCEPTIONS_DELEGABLE), lookAgain);
-  slot(0x303, 'mideleg', lowBits(INTERRUPTS_S), lookAgain);
-  slot(0x304, 'mie', lowBits(INTERRUPTS_ALL), lookAgain);
+  slot(0x303, 'mideleg', ({ supervisorInterrupts }) => supervisorInterrupts, lookAgain);
+  slot(0x304, 'mie', ({ interrupts }) => interrupts, lookAgain);
   trapVector(0x305, 'mtvec');
   slot(0x340, 'mscratch', WHOLE);
   slot(0x341, 'mepc', { lo: ~1, hi: -1 });
@@ -130,22 +133,23 @@ function defineMachineTraps(): void {
     // A line of the interrupt controller never enters what software wrote ("mip and mie", SEIP).
     readForModify: (core, into) => setLow(into, core.state.lo(CSR.mipSoftware)),
     write: (core, lo) => {
-      const writable = core.usesStimecmp ? INTERRUPTS_S & ~(1 << INTERRUPT.STIP) : INTERRUPTS_S;
-      writeSoftwareInterrupts(core, writable, lo);
+      const { supervisorInterrupts } = core.implemented;
+      const timer = core.usesStimecmp ? 1 << INTERRUPT.STIP : 0;
+      writeSoftwareInterrupts(core, supervisorInterrupts & ~timer, lo);
     },
     isExit: true,
   });
 }
 
 function defineSupervisorTraps(): void {
-  const visible = SSTATUS_WRITABLE;
   define(0x100, 'sstatus', {
     read: (core, into) => {
       const { mstatus } = core.state;
-      into.lo = mstatus & visible;
+      into.lo = mstatus & core.implemented.sstatus;
       into.hi = (MSTATUS_HIGH & 3) | dirtySummary(mstatus);
     },
     write: (core, lo) => {
+      const visible = core.implemented.sstatus;
       const value = (core.state.mstatus & ~visible) | (lo & visible);
       core.changeContext(core.state.privilege, value);
     },
@@ -167,8 +171,7 @@ function defineSupervisorTraps(): void {
   slot(0x143, 'stval', WHOLE);
   define(0x144, 'sip', {
     read: (core, into) => setLow(into, core.pendingInterrupts & core.state.lo(CSR.mideleg)),
-    write: (core, lo) =>
-      writeSoftwareInterrupts(core, core.state.lo(CSR.mideleg) & (1 << INTERRUPT.SSIP), lo),
+    write: (core, lo) => writeSoftwareInterrupts(core, core.state.lo(CSR.mideleg) & WRITABLE_IN_SIP, lo),
     isExit: true,
   });
   define(0x14d, 'stimecmp', {
@@ -181,6 +184,7 @@ function defineSupervisorTraps(): void {
       core.refreshTimer();
       core.attention = true;
     },
+    exists: needs('sstc'),
     // Sstc, "Machine and Supervisor Level Additions".
     isAccessible: (core) =>
       core.state.privilege === PRIVILEGE.M ||
@@ -196,9 +200,7 @@ function defineTranslation(): void {
       into.hi = core.state.hi(CSR.satp);
     },
     write: (core, lo, hi) => {
-      // A write with an unsupported MODE has no effect at all ("Supervisor Address Translation and Protection").
-      const mode = hi >>> 28;
-      if (mode !== 0 && SATP_LEVELS[mode] === undefined) return;
+      if (!hasTranslationMode(hi)) return;
       core.state.set(CSR.satp, lo, hi);
       core.caches.flush();
       core.attention = true;
@@ -213,15 +215,21 @@ function defineTranslation(): void {
       into.hi = core.state.hi(CSR.menvcfg);
     },
     write: (core, lo, hi) => {
-      const high = ENVCFG.STCE | (core.isa.svade ? 0 : ENVCFG.ADUE);
-      core.state.set(CSR.menvcfg, lo & ENVCFG.FIOM, hi & high);
+      const low = environment(core, lo, core.state.lo(CSR.menvcfg));
+      core.state.set(CSR.menvcfg, low, hi & core.implemented.environmentHigh);
       core.caches.flush();
       core.refreshTimer();
       core.attention = true;
     },
     isExit: true,
   });
-  slot(0x10a, 'senvcfg', lowBits(ENVCFG.FIOM));
+  define(0x10a, 'senvcfg', {
+    read: (core, into) => setLow(into, core.state.lo(CSR.senvcfg)),
+    write: (core, lo) => {
+      core.state.set(CSR.senvcfg, environment(core, lo, core.state.lo(CSR.senvcfg)), 0);
+    },
+    isAccessible: (core) => enablesState(core, 0, STATEEN.ENVCFG),
+  });
   for (const [number, name, first] of [
     [0x3a0, 'pmpcfg0', 0],
     [0x3a2, 'pmpcfg2', 8],
@@ -256,6 +264,39 @@ function defineTranslation(): void {
   }
 }
 
+/** The state enables (privileged, "Smstateen/Ssstateen"). No extension here has state that sstateen would guard. */
+function defineStateEnables(): void {
+  for (const [index, name] of (['mstateen0', 'mstateen1', 'mstateen2', 'mstateen3'] as const).entries()) {
+    const offset = CSR[name];
+    const writable = STATEEN.SE | (index === 0 ? STATEEN.ENVCFG : 0);
+    define(0x30c + index, name, {
+      read: (core, into) => {
+        into.lo = 0;
+        into.hi = core.state.hi(offset);
+      },
+      write: (core, _lo, hi) => core.state.set(offset, 0, hi & writable),
+      exists: needs('smstateen'),
+    });
+    define(0x10c + index, `sstateen${index}`, {
+      read: (_core, into) => setLow(into, 0),
+      exists: needs('ssstateen'),
+      isAccessible: (core) => enablesState(core, index, STATEEN.SE),
+    });
+  }
+}
+
+/** Whether mstateenN lets levels below M use what the bit of its high word guards; without Smstateen everything is let. */
+function enablesState({ state, isa }: HartCore, index: number, bit: number): boolean {
+  if (state.privilege === PRIVILEGE.M || !isa.has('smstateen')) return true;
+  return (state.hi(CSR.mstateen0 + 8 * index) & bit) !== 0;
+}
+
+/** Low word of menvcfg or senvcfg: CBIE is WARL, and its value 2 is reserved ("Cache-block management", CBIE). */
+function environment(core: HartCore, written: number, old: number): number {
+  const value = written & core.implemented.environment;
+  return (value & ENVCFG.CBIE) === CBIE_RESERVED ? (value & ~ENVCFG.CBIE) | (old & ENVCFG.CBIE) : value;
+}
+
 function defineFloat(): void {
   const isAccessible = (core: HartCore): boolean => core.state.lo(HART.floatOff) === 0;
   const register = (
@@ -275,6 +316,7 @@ function defineFloat(): void {
         if (modeBits !== 0) core.state.setLo(HART.frm, (lo >> modeShift) & modeBits);
         core.state.setLo(HART.floatDirty, 1);
       },
+      exists: needs('f'),
       isAccessible,
     });
   register(0x001, 'fflags', 0x1f, 0, 0);
@@ -295,25 +337,63 @@ function defineCounters(): void {
     read: (core, into) => setLow(into, core.state.lo(CSR.mcountinhibit)),
     write: (core, lo, _hi, byInstruction) => writeInhibit(core, lo, byInstruction),
   });
-  slot(0x306, 'mcounteren', lowBits(-1));
-  slot(0x106, 'scounteren', lowBits(-1));
-  userCounter(0, 'cycle', (core, into) => setWhole(into, readCycle(core)));
-  userCounter(1, 'time', (core, into) => setWhole(into, core.ports.time(core.state.id)));
-  userCounter(2, 'instret', (core, into) => setWhole(into, readInstret(core)));
-  // No events are counted: counters 3 to 31 exist, read as zero and ignore writes.
-  const read = (_core: HartCore, into: CsrValue): void => setLow(into, 0);
-  for (let counter = 3; counter < 32; counter++) {
-    define(0xb00 + counter, `mhpmcounter${counter}`, { read });
-    define(0x320 + counter, `mhpmevent${counter}`, { read });
-    userCounter(counter, `hpmcounter${counter}`, read);
-  }
+  slot(0x306, 'mcounteren', ({ counterEnable }) => counterEnable);
+  slot(0x106, 'scounteren', ({ counterEnable }) => counterEnable);
+  const whole = (value: (core: HartCore) => bigint): CsrDefinition['read'] => {
+    return (core, into) => setWhole(into, value(core));
+  };
+  userCounter(0, 'cycle', 'zicntr', whole(readCycle));
+  userCounter(
+    1,
+    'time',
+    'zicntr',
+    whole(({ ports, state }) => ports.time(state.id)),
+  );
+  userCounter(2, 'instret', 'zicntr', whole(readInstret));
+  for (let counter = FIRST_COUNTER; counter < 32; counter++) defineProgrammable(counter);
+  define(0xda0, 'scountovf', {
+    // Below M-mode, of the counters that mcounteren shows (Sscofpmf, "Supervisor Count Overflow").
+    read: ({ counters, state }, into) => {
+      const visible = state.privilege === PRIVILEGE.M ? -1 : state.lo(CSR.mcounteren);
+      setLow(into, counters.overflowed & visible);
+    },
+    exists: needs('sscofpmf'),
+  });
+}
+
+/** A counter of a chosen event. M-mode has the registers in any case; without Zihpm they are zero, and not to be written. */
+function defineProgrammable(counter: number): void {
+  const read = (core: HartCore, into: CsrValue): void => setWhole(into, core.counters.read(counter));
+  define(0xb00 + counter, `mhpmcounter${counter}`, {
+    read,
+    write: (core, lo, hi, byInstruction) => {
+      if (core.isa.has('zihpm')) core.counters.write(counter, joinHalves(lo, hi), byInstruction);
+    },
+  });
+  define(0x320 + counter, `mhpmevent${counter}`, {
+    read: (core, into) => {
+      const { lo, hi } = core.counters.event(counter);
+      into.lo = lo;
+      into.hi = hi;
+    },
+    write: (core, lo, hi, byInstruction) => {
+      if (core.isa.has('zihpm')) core.counters.writeEvent(counter, lo, hi, byInstruction);
+    },
+  });
+  userCounter(counter, `hpmcounter${counter}`, 'zihpm', read);
 }
 
 /** An unprivileged view of a counter, gated by mcounteren and scounteren. */
-function userCounter(counter: number, name: string, read: CsrDefinition['read']): void {
+function userCounter(
+  counter: number,
+  name: string,
+  extension: 'zicntr' | 'zihpm',
+  read: CsrDefinition['read'],
+): void {
   const bit = 1 << counter;
   define(0xc00 + counter, name, {
     read,
+    exists: needs(extension),
     isAccessible: ({ state }) =>
       state.privilege === PRIVILEGE.M ||
       ((state.lo(CSR.mcounteren) & bit) !== 0 &&
@@ -324,8 +404,8 @@ function userCounter(counter: number, name: string, read: CsrDefinition['read'])
 function defineIdentity(): void {
   const zero = (_core: HartCore, into: CsrValue): void => setLow(into, 0);
   define(0x301, 'misa', {
-    read: (_core, into) => {
-      into.lo = MISA_LOW;
+    read: ({ implemented }, into) => {
+      into.lo = implemented.misa;
       into.hi = MISA_HIGH;
     },
   });
@@ -337,6 +417,12 @@ function defineIdentity(): void {
   // No triggers: type 0 in tdata1 says so (debug, "Sdtrig").
   define(0x7a0, 'tselect', { read: zero });
   for (const number of [1, 2, 3]) define(0x7a0 + number, `tdata${number}`, { read: zero });
+}
+
+/** A write of satp with an unsupported MODE has no effect at all ("Supervisor Address Translation and Protection"). */
+export function hasTranslationMode(satpHigh: number): boolean {
+  const mode = satpHigh >>> 28;
+  return mode === 0 || SATP_LEVELS[mode] !== undefined;
 }
 
 function trapVector(number: number, name: 'mtvec' | 'stvec'): void {

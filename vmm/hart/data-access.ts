@@ -1,5 +1,15 @@
-import { softFloat } from '../wasm/soft-float.ts';
-import { LOAD_BYTES, LOAD_WIDTHS, SOFT_OPERATIONS, STATUS, type Status } from './abi.ts';
+import { EVENT } from '../isa/performance-events.ts';
+import { inRegister, softFloat } from '../wasm/soft-float.ts';
+import {
+  BLOCK_BYTES,
+  LOAD_BYTES,
+  LOAD_WIDTHS,
+  SOFT_FORMATS,
+  SOFT_OPERATIONS,
+  STATUS,
+  type Status,
+} from './abi.ts';
+import { zeroBlock } from './block-access.ts';
 import type { CodePages } from './code-pages.ts';
 import type { HartCore } from './core.ts';
 import { HART } from './layout.ts';
@@ -7,9 +17,9 @@ import { ACCESS_FAULT } from './mmu.ts';
 import { ACCESS } from './pmp.ts';
 import { CAUSE } from './traps.ts';
 
-/** What `#resolve` found instead of a host offset. */
-const OUTSIDE_RAM = 0;
-const TRAPPED = -1;
+/** What `resolve` found instead of a host offset. */
+export const OUTSIDE_RAM = 0;
+export const TRAPPED = -1;
 
 /** Stores to one 8-byte word of RAM that the machine wants to know of (HTIF's `tohost`). */
 export interface StoreWatch {
@@ -44,7 +54,7 @@ export class DataAccess {
       const status = this.#loadMisaligned(lo, hi, size);
       if (status !== STATUS.done) return status;
     } else {
-      const host = this.#resolve(lo, hi, size, ACCESS.read);
+      const host = this.resolve(lo, hi, size, ACCESS.read);
       if (host === TRAPPED) return STATUS.trap;
       if (host === OUTSIDE_RAM) {
         const status = this.#busRead(lo, hi, size);
@@ -61,8 +71,9 @@ export class DataAccess {
     const { state } = this.#core;
     const lo = state.lo(HART.address);
     const hi = state.hi(HART.address);
+    if (size === BLOCK_BYTES) return zeroBlock(this, state, lo, hi);
     if ((lo & (size - 1)) !== 0) return this.#storeMisaligned(lo, hi, size);
-    const host = this.#resolve(lo, hi, size, ACCESS.write);
+    const host = this.resolve(lo, hi, size, ACCESS.write);
     if (host === TRAPPED) return STATUS.trap;
     if (host === OUTSIDE_RAM) return this.#busWrite(lo, hi, size);
     this.#writeRam(host, size);
@@ -73,11 +84,11 @@ export class DataAccess {
     const { state } = this.#core;
     const lo = state.lo(HART.address);
     const hi = state.hi(HART.address);
-    if ((lo & (size - 1)) !== 0) return this.#trap(CAUSE.loadMisaligned, lo, hi);
-    const host = this.#resolve(lo, hi, size, ACCESS.read);
+    if ((lo & (size - 1)) !== 0) return this.trap(CAUSE.loadMisaligned, lo, hi);
+    const host = this.resolve(lo, hi, size, ACCESS.read);
     if (host === TRAPPED) return STATUS.trap;
     // Devices take no reservations (privileged, "Reservability PMA").
-    if (host === OUTSIDE_RAM) return this.#trap(CAUSE.loadAccessFault, lo, hi);
+    if (host === OUTSIDE_RAM) return this.trap(CAUSE.loadAccessFault, lo, hi);
     this.#readRam(host, size);
     this.#extendValue(size, true);
     state.setLo(HART.reservation, host);
@@ -89,16 +100,16 @@ export class DataAccess {
     const { state } = this.#core;
     const lo = state.lo(HART.address);
     const hi = state.hi(HART.address);
-    if ((lo & (size - 1)) !== 0) return this.#trap(CAUSE.storeMisaligned, lo, hi);
+    if ((lo & (size - 1)) !== 0) return this.trap(CAUSE.storeMisaligned, lo, hi);
     const reservation = state.lo(HART.reservation);
     // Without a reservation it fails before it translates, so that it sets no D bit.
     if (reservation === 0) {
       state.set(HART.value, 1, 0);
       return STATUS.done;
     }
-    const host = this.#resolve(lo, hi, size, ACCESS.write);
+    const host = this.resolve(lo, hi, size, ACCESS.write);
     if (host === TRAPPED) return STATUS.trap;
-    if (host === OUTSIDE_RAM) return this.#trap(CAUSE.storeAccessFault, lo, hi);
+    if (host === OUTSIDE_RAM) return this.trap(CAUSE.storeAccessFault, lo, hi);
     state.setLo(HART.reservation, 0);
     const word = host >>> 2;
     const holds =
@@ -115,11 +126,11 @@ export class DataAccess {
     const { state } = this.#core;
     const lo = state.lo(HART.address);
     const hi = state.hi(HART.address);
-    if ((lo & (size - 1)) !== 0) return this.#trap(CAUSE.storeMisaligned, lo, hi);
-    const host = this.#resolve(lo, hi, size, ACCESS.write);
+    if ((lo & (size - 1)) !== 0) return this.trap(CAUSE.storeMisaligned, lo, hi);
+    const host = this.resolve(lo, hi, size, ACCESS.write);
     if (host === TRAPPED) return STATUS.trap;
     // Devices support no atomics (privileged, "Atomicity PMAs").
-    if (host === OUTSIDE_RAM) return this.#trap(CAUSE.storeAccessFault, lo, hi);
+    if (host === OUTSIDE_RAM) return this.trap(CAUSE.storeAccessFault, lo, hi);
     state.setLo(HART.amoHost, host);
     this.#readRam(host, size);
     this.#extendValue(size, true);
@@ -133,22 +144,24 @@ export class DataAccess {
 
   soft(operation: number, roundingMode: number): void {
     const { state } = this.#core;
+    const name = SOFT_OPERATIONS[Math.floor(operation / SOFT_FORMATS.length)]!;
+    const format = SOFT_FORMATS[operation % SOFT_FORMATS.length]!;
     const { bits, flags } = softFloat(
-      SOFT_OPERATIONS[operation >> 1]!,
-      (operation & 1) === 0 ? 'f32' : 'f64',
+      name,
+      format,
       roundingMode,
       state.big(HART.value),
       state.big(HART.operandB),
       state.big(HART.operandC),
     );
-    state.setBig(HART.value, bits);
+    state.setBig(HART.value, inRegister(name, format, bits));
     if (flags === 0) return;
     state.setLo(HART.fflags, state.lo(HART.fflags) | flags);
     state.setLo(HART.floatDirty, 1);
   }
 
   /** Host offset of an access that crosses no page; else `OUTSIDE_RAM`, with the address in the MMU, or `TRAPPED`. */
-  #resolve(lo: number, hi: number, size: number, access: typeof ACCESS.read | typeof ACCESS.write): number {
+  resolve(lo: number, hi: number, size: number, access: typeof ACCESS.read | typeof ACCESS.write): number {
     const { state, caches, mmu, pmp } = this.#core;
     const kind = access === ACCESS.read ? 'read' : 'write';
     const cached = caches.lookup(kind, lo, hi);
@@ -156,18 +169,19 @@ export class DataAccess {
     const privilege = state.dataPrivilege;
     const cause = mmu.translate(lo, hi, access, privilege);
     if (cause !== 0) {
-      this.#trap(cause, lo, hi);
+      this.trap(cause, lo, hi);
       return TRAPPED;
     }
     const address = mmu.physical;
     if (!pmp.allows(address, size, access, privilege)) {
-      this.#trap(ACCESS_FAULT[access]!, lo, hi);
+      this.trap(ACCESS_FAULT[access]!, lo, hi);
       return TRAPPED;
     }
     const host = state.ramHost(address, size);
     if (host === 0) return OUTSIDE_RAM;
     if (pmp.isUniform(address - (address % 4096))) {
-      caches.fill(kind, lo, hi, host, access === ACCESS.write && this.#isGuarded(host));
+      const guarded = access === ACCESS.write && this.#isGuarded(host);
+      caches.fill(kind, lo, hi, host, guarded, mmu.leafPages);
     }
     return host;
   }
@@ -204,10 +218,10 @@ export class DataAccess {
         state.i32[host >>> 2] = value;
         break;
     }
-    this.#wrote(host, size);
+    this.wrote(host, size);
   }
 
-  #wrote(host: number, size: number): void {
+  wrote(host: number, size: number): void {
     this.#code.written(host, size);
     const watched = this.#watch.host;
     if (watched >= 0 && host < watched + 8 && host + size > watched) {
@@ -232,7 +246,7 @@ export class DataAccess {
     const value = state.base + HART.value;
     for (let byte = 0; byte < size; byte++) {
       state.u8[hosts(byte)] = state.u8[value + byte]!;
-      this.#wrote(hosts(byte), 1);
+      this.wrote(hosts(byte), 1);
     }
     return STATUS.done;
   }
@@ -248,31 +262,32 @@ export class DataAccess {
     access: typeof ACCESS.read | typeof ACCESS.write,
   ): ((byte: number) => number) | undefined {
     const inFirst = Math.min(size, 4096 - (lo & 0xfff));
-    const first = this.#resolve(lo, hi, inFirst, access);
+    const first = this.resolve(lo, hi, inFirst, access);
     if (first === TRAPPED) return undefined;
     let second = 0;
     const nextLo = (lo + inFirst) | 0;
     const nextHi = (hi + (nextLo === 0 ? 1 : 0)) | 0;
     if (inFirst < size) {
-      second = this.#resolve(nextLo, nextHi, size - inFirst, access);
+      second = this.resolve(nextLo, nextHi, size - inFirst, access);
       if (second === TRAPPED) return undefined;
     }
     // tval names the part that faulted (privileged, "Supervisor Trap Value (stval) Register").
     if (first === OUTSIDE_RAM) {
-      this.#trap(ACCESS_FAULT[access]!, lo, hi);
+      this.trap(ACCESS_FAULT[access]!, lo, hi);
       return undefined;
     }
     if (inFirst < size && second === OUTSIDE_RAM) {
-      this.#trap(ACCESS_FAULT[access]!, nextLo, nextHi);
+      this.trap(ACCESS_FAULT[access]!, nextLo, nextHi);
       return undefined;
     }
     return (byte) => (byte < inFirst ? first + byte : second + byte - inFirst);
   }
 
   #busRead(lo: number, hi: number, size: number): Status {
-    const { state, ports, mmu } = this.#core;
+    const { state, ports, mmu, counters } = this.#core;
     const result = ports.bus.read(state.id, mmu.physical, size);
     if (result === 'ok') {
+      counters.happened(EVENT.deviceAccesses);
       state.setBig(HART.value, ports.bus.value);
       return STATUS.done;
     }
@@ -280,10 +295,13 @@ export class DataAccess {
   }
 
   #busWrite(lo: number, hi: number, size: number): Status {
-    const { state, ports, mmu } = this.#core;
+    const { state, ports, mmu, counters } = this.#core;
     const value = BigInt.asUintN(size * 8, state.big(HART.value));
     const result = ports.bus.write(state.id, mmu.physical, size, value);
-    if (result === 'ok') return STATUS.done;
+    if (result === 'ok') {
+      counters.happened(EVENT.deviceAccesses);
+      return STATUS.done;
+    }
     return result === 'stop' ? STATUS.stop : this.#outsideRam(lo, hi, true);
   }
 
@@ -293,10 +311,10 @@ export class DataAccess {
     const describe = () => ({ kind: 'page-fault', address, reason: 'outside-ram', write }) as const;
     if (this.#core.beginExit('page-fault', describe)) return STATUS.stop;
     this.#core.endExit('page-fault', describe);
-    return this.#trap(write ? CAUSE.storeAccessFault : CAUSE.loadAccessFault, lo, hi);
+    return this.trap(write ? CAUSE.storeAccessFault : CAUSE.loadAccessFault, lo, hi);
   }
 
-  #trap(cause: number, lo: number, hi: number): Status {
+  trap(cause: number, lo: number, hi: number): Status {
     const { state } = this.#core;
     state.setLo(HART.trapCause, cause);
     state.set(HART.trapValue, lo, hi);

@@ -1,16 +1,30 @@
 import { assert } from '../base/assert.ts';
 import { type HartReturn, PRIVILEGE } from '../contracts/hart.ts';
+import { EVENT } from '../isa/performance-events.ts';
 import type { VmExit } from '../protocol/exits.ts';
 import { EXIT, LEAVE_REASONS, STATUS } from './abi.ts';
+import { compareAndSwapQuad, manageBlock } from './block-access.ts';
 import type { CodePages } from './code-pages.ts';
 import type { HartCore } from './core.ts';
+import { hasTranslationMode } from './csr.ts';
 import { applyCsr, prepareCsr } from './csr-instructions.ts';
 import type { DataAccess } from './data-access.ts';
 import type { InstructionFetch } from './instruction-fetch.ts';
 import type { Interpreter } from './interpreter.ts';
-import { CSR, ENTRY_RECORD, HART, RECORD } from './layout.ts';
-import { fenceOperands, mayFence, mayReturn, mayWait } from './privileged.ts';
-import { joinHalves } from './state.ts';
+import {
+  CELL_SLOT,
+  CSR,
+  cellOf,
+  cellsBase,
+  ENTRY_RECORD,
+  HART,
+  JUMP_RECORD,
+  RECORD,
+  type Variant,
+} from './layout.ts';
+import { fenceOperands, mayFence, mayReturn, mayStall, mayWait, translationFence } from './privileged.ts';
+import { highHalf, joinHalves, lowHalf } from './state.ts';
+import { MUST_INTERPRET, type Translator } from './translation.ts';
 import {
   CAUSE,
   enterTrap,
@@ -46,6 +60,10 @@ export class HartExecution {
   readonly #breakpoints: Breakpoints;
   /** Tells the other harts that this one is about to execute. */
   readonly #takesTurn: () => void;
+  readonly #translator: Translator | null;
+  #variant: Variant = 0;
+  /** The record by which the interpreter is entered next: as a jump to pc, or not. */
+  #entry: typeof ENTRY_RECORD | typeof JUMP_RECORD = ENTRY_RECORD;
   #yieldRequested = false;
   #inside = false;
   /** A breakpoint that the run began at, not to be hit before it was executed once. */
@@ -61,6 +79,7 @@ export class HartExecution {
       fetch: InstructionFetch;
       data: DataAccess;
       breakpoints: Breakpoints;
+      translator: Translator | null;
       takesTurn: () => void;
     },
   ) {
@@ -70,6 +89,7 @@ export class HartExecution {
     this.#fetch = parts.fetch;
     this.#data = parts.data;
     this.#breakpoints = parts.breakpoints;
+    this.#translator = parts.translator;
     this.#takesTurn = parts.takesTurn;
   }
 
@@ -119,6 +139,8 @@ export class HartExecution {
         continue;
       }
       this.#planSlice(now, end);
+      this.#translator?.poll();
+      this.#entry = ENTRY_RECORD;
       do {
         const outcome = this.#enter();
         if (outcome !== null) return outcome;
@@ -132,15 +154,19 @@ export class HartExecution {
     const core = this.#core;
     let sliceEnd = Math.min(end, now + SLICE_STEPS_MAX);
     if (core.timerStep > now) sliceEnd = Math.min(sliceEnd, core.timerStep);
+    sliceEnd = Math.min(sliceEnd, core.counters.overflowStep);
     if (core.isResuming) sliceEnd = now + 1;
     core.sliceEnd = sliceEnd;
     core.state.setLo(HART.remaining, sliceEnd - now);
+    this.#variant = core.variant;
+    core.state.setLo(HART.cells, cellsBase(this.#variant));
   }
 
   /** Enters generated code at pc and handles why it returned. */
   #enter(): HartReturn | null {
     const { base } = this.#core.state;
-    let entry = base + ENTRY_RECORD;
+    let entry = base + this.#entry;
+    this.#entry = ENTRY_RECORD;
     for (;;) {
       const outcome = this.#handle(this.#interpreter.run(base, entry));
       if (outcome !== 'scratch') return outcome;
@@ -167,10 +193,42 @@ export class HartExecution {
         return this.#exception();
       case EXIT.illegal:
         return this.#illegal();
+      case EXIT.translated:
+        return this.#runTranslated();
+      case EXIT.hot:
+        return this.#hot();
       default:
         assert(exit === EXIT.straddle || exit === EXIT.breakpoint, 'a known exit of generated code');
-        return this.#runOutsidePage();
+        return this.#runOutsidePage(state.lo(HART.ip) >>> 0);
     }
+  }
+
+  /** Runs translated code from pc on, until the interpreter is needed again. */
+  #runTranslated(): null {
+    const core = this.#core;
+    const { state } = core;
+    const slot = state.u16[cellOf(state.lo(HART.ip) >>> 0, this.#variant) >>> 1]! & ~CELL_SLOT;
+    const before = state.lo(HART.remaining);
+    const result = this.#translator!.run(state.base, before, slot);
+    const remaining = result & ~MUST_INTERPRET;
+    state.setLo(HART.remaining, remaining);
+    core.translated += before - remaining;
+    if ((result & MUST_INTERPRET) === 0) this.#entry = JUMP_RECORD;
+    return null;
+  }
+
+  /** The code at pc is worth translating; it is interpreted until that is done. */
+  #hot(): null {
+    const { state } = this.#core;
+    const record = state.lo(HART.ip) >>> 0;
+    this.#code.restartCount(record, this.#variant);
+    this.#translator?.hot(record, this.#variant, {
+      page: state.big(HART.pc) & ~0xfffn,
+      fetchTlb: state.lo(HART.fetchTlb),
+    });
+    // In synchronous modes the translation is there already.
+    if ((state.u16[cellOf(record, this.#variant) >>> 1]! & CELL_SLOT) !== 0) this.#entry = JUMP_RECORD;
+    return null;
   }
 
   /** Executes the instruction at pc by its out-of-line form. */
@@ -179,7 +237,11 @@ export class HartExecution {
     const record = state.lo(HART.ip) >>> 0;
     const { outline, length } = this.#interpreter.ops[state.u16[(record + RECORD.op) >>> 1]!]!;
     const moves = this.#pcMoves;
-    const status = this.#interpreter.outline(outline, state.base, record);
+    return this.#finish(this.#interpreter.outline(outline, state.base, record), length, moves);
+  }
+
+  /** What an instruction out of line came to. `moves`: the count of moves of pc before it. */
+  #finish(status: number, length: number, moves: number): Outcome {
     switch (status) {
       case STATUS.done:
         return this.#retire(length, moves);
@@ -196,6 +258,7 @@ export class HartExecution {
   /** The instruction at pc is done: counts it and goes on behind it, unless a port moved pc. */
   #retire(length: number, moves: number): null {
     this.#core.countStep();
+    this.#core.forgetBegun();
     if (moves === this.#pcMoves) this.#core.state.advancePc(length);
     return null;
   }
@@ -205,18 +268,18 @@ export class HartExecution {
     if (this.#core.state.lo(HART.remaining) <= 0) return null;
     const found = this.#fetch.enterPage();
     if (found === 'cached') return null;
-    if (found === 'outside') return this.#runOutsidePage();
+    if (found === 'outside') return this.#runOutsidePage(null);
     this.#core.countStep();
     return this.#exception();
   }
 
   /**
-   * Runs the instruction at pc from a record of its own: it straddles pages, its page cannot be decoded, or its
+   * Runs the instruction at pc from the scratch record: it straddles pages, its page cannot be decoded, or its
    * record is a breakpoint's (of this address, or of another page with the same offset).
    */
-  #runOutsidePage(): Outcome {
+  #runOutsidePage(record: number | null): Outcome {
     if (this.#stopsHere()) return 'breakpoint';
-    switch (this.#fetch.prepareScratch()) {
+    switch (this.#fetch.prepareScratch(record)) {
       case 'ready':
         return 'scratch';
       case 'stop':
@@ -311,6 +374,12 @@ export class HartExecution {
         return this.#retire(length, this.#pcMoves);
       case 'sfence.vma':
         return this.#fence(raw);
+      case 'cbo':
+        return this.#finish(manageBlock(this.#data, this.#core, raw), length, this.#pcMoves);
+      case 'amocas.q':
+        return this.#finish(compareAndSwapQuad(this.#data, this.#core, raw), length, this.#pcMoves);
+      case 'wrs.nto':
+        return mayStall(this.#core) ? this.#retire(length, this.#pcMoves) : this.#illegal();
     }
   }
 
@@ -330,7 +399,7 @@ export class HartExecution {
     });
     if (isExit && core.beginExit('csr', describe)) return 'exit-stop';
     const moves = this.#pcMoves;
-    if (csr.name === 'satp' && writes) {
+    if (csr.name === 'satp' && writes && hasTranslationMode(next.hi)) {
       const outcome = this.#flushExit('satp', null, null);
       if (outcome !== null) return outcome;
     }
@@ -348,6 +417,7 @@ export class HartExecution {
     }
     const moves = this.#pcMoves;
     if (ports.sbiCall(state.id) === 'stop') return 'exit-stop';
+    this.#core.counters.happened(EVENT.environmentCalls);
     // The guest trapped to a supervisor execution environment: nothing retired.
     this.#core.notRetired++;
     return this.#retire(4, moves);
@@ -365,9 +435,10 @@ export class HartExecution {
   #return(from: typeof PRIVILEGE.M | typeof PRIVILEGE.S): Outcome {
     const core = this.#core;
     if (!mayReturn(core, from)) return this.#illegal();
+    // The step is one of the level that it leaves.
+    core.countStep();
     if (from === PRIVILEGE.M) returnFromMachine(core);
     else returnFromSupervisor(core);
-    core.countStep();
     return null;
   }
 
@@ -377,6 +448,7 @@ export class HartExecution {
     const until = core.usesStimecmp ? core.state.big(CSR.stimecmp) : null;
     const describe = (): VmExit => ({ kind: 'wfi', until });
     if (core.beginExit('wfi', describe)) return 'exit-stop';
+    core.counters.happened(EVENT.waits);
     this.#retire(4, this.#pcMoves);
     core.endExit('wfi', describe);
     if (core.stopAfter) return 'exit-stop';
@@ -386,15 +458,23 @@ export class HartExecution {
 
   #fence(raw: number): Outcome {
     const core = this.#core;
-    if (!mayFence(core)) return this.#illegal();
+    const fence = translationFence(raw);
+    if (!mayFence(core, fence)) return this.#illegal();
+    if (fence === 'order') return this.#retire(4, this.#pcMoves);
     const { address, asid } = fenceOperands(core, raw);
-    const outcome = this.#flushExit('sfence.vma', address, asid);
+    const outcome = this.#flushExit(fence, address, asid);
     if (outcome !== null) return outcome;
-    core.caches.flush();
+    core.counters.happened(EVENT.translationFences);
+    if (address === null) core.caches.flush();
+    else core.caches.flushPage(lowHalf(address), highHalf(address));
     return this.#retire(4, this.#pcMoves);
   }
 
-  #flushExit(fence: 'sfence.vma' | 'satp', address: bigint | null, asid: number | null): Outcome {
+  #flushExit(
+    fence: 'sfence.vma' | 'sinval.vma' | 'satp',
+    address: bigint | null,
+    asid: number | null,
+  ): Outcome {
     const describe = (): VmExit => ({ kind: 'tlb-flush', fence, address, asid });
     if (this.#core.beginExit('tlb-flush', describe)) return 'exit-stop';
     this.#core.endExit('tlb-flush', describe);

@@ -1,36 +1,46 @@
 import type { Hart, HartGroup, HartPorts } from '../contracts/hart.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
-import { INSTRUCTIONS } from '../isa/table.ts';
-import { CodePages } from './code-pages.ts';
-import { COMPRESSIBLE } from './compressible.ts';
+import { DEFAULT_ISA, type IsaConfig } from '../isa/extensions.ts';
+import { decoderOf } from '../isa/isa-decode.ts';
+import { type CodePageEvents, CodePages } from './code-pages.ts';
 import { HartCore } from './core.ts';
 import { DataAccess, type StoreWatch } from './data-access.ts';
 import { type Breakpoints, HartExecution } from './execution.ts';
 import { RiscvHart } from './hart.ts';
 import { InstructionFetch } from './instruction-fetch.ts';
-import {
-  compileInterpreter,
-  type InterpreterProgram,
-  instantiateInterpreter,
-  type SlowPorts,
-} from './interpreter.ts';
+import { instantiateInterpreter, type SlowPorts } from './interpreter.ts';
 import { SPECIAL } from './interpreter-loop.ts';
-import { ENTRY_RECORD, HART, HART_STRIDE, HARTS_OFFSET, RAM_OFFSET, RECORD_SIZE } from './layout.ts';
+import {
+  CELL_HOT,
+  ENTRY_RECORD,
+  GUARDS_OFFSET,
+  HART,
+  HART_STRIDE,
+  HARTS_OFFSET,
+  JUMP_RECORD,
+  RAM_OFFSET,
+  RECORD_SIZE,
+} from './layout.ts';
+import { interpreterProgram } from './program.ts';
 import { RecordWriter } from './record-writer.ts';
+import type { Translator, TranslatorFactory, TranslatorStatistics } from './translation.ts';
 
 /** The most that lr.d reserves. */
 const RESERVATION_BYTES = 8;
 
-/** What a hart implements beyond the fixed RV64IMAFDC_Zicsr_Zifencei_Zba_Zbb_Zbs_Zicond_Sstc. */
-export interface HartIsa {
-  /** Svade: a clear A or D bit is a page fault. By default hardware sets them (Svadu), as QEMU does. */
-  readonly svade?: boolean;
-}
-
 export interface HartGroupOptions {
   readonly memory: GuestMemory;
   readonly ports: HartPorts;
-  readonly isa?: HartIsa;
+  /** What the harts have; default everything. */
+  readonly isa?: IsaConfig;
+  /** Translates hot code; absent: everything is interpreted. */
+  readonly translator?: TranslatorOption;
+}
+
+export interface TranslatorOption {
+  readonly create: TranslatorFactory;
+  /** Jumps to an address that make it hot, 1 to `CELL_HOT`. */
+  readonly hotAfter: number;
 }
 
 /** Makes the machine's harts, `memory.harts` of them, reset to pc 0 in M-mode. */
@@ -46,19 +56,29 @@ class RiscvHartGroup implements HartGroup {
   readonly #watch: StoreWatch = { host: -1 };
   readonly #breakpoints = new BreakpointSet();
 
-  constructor({ memory, ports, isa = {} }: HartGroupOptions) {
+  readonly #translator: Translator | null;
+
+  constructor({ memory, ports, isa = DEFAULT_ISA, translator }: HartGroupOptions) {
     this.#memory = memory;
+    const u8 = new Uint8Array(memory.memory.buffer);
     const data: DataAccess[] = [];
     const interpreter = instantiateInterpreter(interpreterProgram(), memory, slowPorts(data));
-    const writer = new RecordWriter(memory, interpreter.forms);
-    this.#code = new CodePages(memory, writer, {
+    const decode = decoderOf(isa);
+    const writer = new RecordWriter(memory, interpreter.forms, decode);
+    const events: CodePageEvents = {
       guarded: (hostPage) => {
+        u8[guardOf(hostPage)] = 1;
         for (const core of this.#cores) core.caches.dropWrites(hostPage);
       },
-      dropped: (codePage) => {
+      dropped: (codePage, hostPage) => {
+        if (hostPage >>> 12 !== this.#watch.host >>> 12) u8[guardOf(hostPage)] = 0;
         for (const core of this.#cores) core.caches.dropFetches(codePage);
+        this.#translator?.dropped(codePage);
       },
-    });
+      changed: (host, length) => this.#translator?.written(host, length),
+    };
+    this.#code = new CodePages(memory, writer, events, translator?.hotAfter ?? CELL_HOT);
+    this.#translator = translator?.create({ memory, code: this.#code, decode }) ?? null;
     this.#cores = Array.from(
       { length: memory.harts },
       (_, id) => new HartCore(memory, id, ports, isa, (host) => this.#code.written(host, 8)),
@@ -74,6 +94,7 @@ class RiscvHartGroup implements HartGroup {
         fetch,
         data: access,
         breakpoints: this.#breakpoints,
+        translator: this.#translator,
         takesTurn: () => this.#dropReservations((other) => other !== core),
       });
       return new RiscvHart(core, execution);
@@ -82,7 +103,9 @@ class RiscvHartGroup implements HartGroup {
 
   setBreakpoints(addresses: ReadonlySet<bigint>): void {
     this.#breakpoints.replace(addresses);
-    this.#code.setBreakOffsets(new Set([...addresses].map((address) => Number(address & 0xfffn))));
+    const offsets = new Set([...addresses].map((address) => Number(address & 0xfffn)));
+    this.#code.setBreakOffsets(offsets);
+    this.#translator?.setBreakOffsets(offsets);
   }
 
   codeChanged(address: number, length: number): void {
@@ -97,9 +120,15 @@ class RiscvHartGroup implements HartGroup {
     });
   }
 
+  forgetCode(): void {
+    this.#code.clear();
+    this.#dropReservations(() => true);
+  }
+
   watchHtif(address: number): void {
     this.#watch.host = RAM_OFFSET + (address - this.#memory.ramBase);
     const page = this.#watch.host - (this.#watch.host % 4096);
+    new Uint8Array(this.#memory.memory.buffer)[guardOf(page)] = 1;
     for (const core of this.#cores) core.caches.dropWrites(page);
   }
 
@@ -114,10 +143,18 @@ class RiscvHartGroup implements HartGroup {
     }
   }
 
-  get tiers(): { readonly interpreter: number } {
-    return { interpreter: this.#cores.reduce((sum, core) => sum + core.executed, 0) };
+  get tiers(): { readonly interpreter: number; readonly translator: number } {
+    const executed = this.#cores.reduce((sum, core) => sum + core.executed, 0);
+    const translator = this.#cores.reduce((sum, core) => sum + core.translated, 0);
+    return { interpreter: executed - translator, translator };
+  }
+
+  get translation(): TranslatorStatistics | null {
+    return this.#translator?.statistics ?? null;
   }
 }
+
+const guardOf = (hostPage: number): number => GUARDS_OFFSET + ((hostPage - RAM_OFFSET) >>> 12);
 
 /** The address breakpoints in force. */
 class BreakpointSet implements Breakpoints {
@@ -136,22 +173,13 @@ class BreakpointSet implements Breakpoints {
   }
 }
 
-let compiled: InterpreterProgram | undefined;
-
-/** Compiled on first use, then shared by all machines of this thread. */
-function interpreterProgram(): InterpreterProgram {
-  compiled ??= compileInterpreter(
-    INSTRUCTIONS.map(({ name, semantics }) => ({ name, semantics, compressible: COMPRESSIBLE.has(name) })),
-  );
-  return compiled;
-}
-
-/** The records around a hart's scratch instruction: whatever its length, `goto` follows; and one enters a page. */
+/** The records around a hart's scratch instruction: whatever its length, `goto` follows; and those that enter a page. */
 function writeScratchFrame(core: HartCore, writer: RecordWriter): void {
   const { base } = core.state;
   writer.writeSpecial(base + HART.scratchCode + RECORD_SIZE, SPECIAL.goto);
   writer.writeSpecial(base + HART.scratchCode + 2 * RECORD_SIZE, SPECIAL.goto);
   writer.writeSpecial(base + ENTRY_RECORD, SPECIAL.goto);
+  writer.writeSpecial(base + JUMP_RECORD, SPECIAL.jump);
 }
 
 /** Generated code is one for all harts: its imports find the hart by the offset of its record. */

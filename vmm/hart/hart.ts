@@ -22,13 +22,11 @@ import { csrByNumber } from './csr.ts';
 import type { HartExecution } from './execution.ts';
 import { CSR, CSR_PMPADDR, HART } from './layout.ts';
 import { restoreHart, saveHart } from './saved-state.ts';
-import { ENVCFG, FS_INITIAL, highHalf, lowHalf } from './state.ts';
+import { ENVCFG, FS_INITIAL, highHalf, lowHalf, STATEEN } from './state.ts';
 import { walkPageTables } from './walk.ts';
 
 const PMP_ALL_OF_MEMORY = 0x1f; // NAPOT, RWX
 const SUPERVISOR_EXCEPTIONS = 0xb1ff; // all that the specification delegates, but for S-mode's own ecall
-const SUPERVISOR_INTERRUPTS = (1 << INTERRUPT.SSIP) | (1 << INTERRUPT.STIP) | (1 << INTERRUPT.SEIP);
-const COUNTERS_ALL = -1;
 
 /** One hart, as the machine sees it: the run loop is `HartExecution`'s. */
 export class RiscvHart implements Hart {
@@ -75,7 +73,7 @@ export class RiscvHart implements Hart {
     const { core } = this;
     const { state } = core;
     state.u8.fill(0, state.base, state.base + HART.scratchCode);
-    if (core.isa.svade !== true) state.set(CSR.menvcfg, 0, ENVCFG.ADUE);
+    state.set(CSR.menvcfg, 0, core.implemented.environmentAtReset);
     // A comparator that never fires until it is written.
     state.set(CSR.stimecmp, -1, -1);
     core.cycleOffset = 0n;
@@ -83,6 +81,8 @@ export class RiscvHart implements Hart {
     core.sliceEnd = 0;
     core.notRetired = 0;
     core.skipped = 0;
+    core.translated = 0;
+    core.counters.reset();
     core.pmp.refresh();
     core.caches.flush();
     core.refreshTimer();
@@ -93,7 +93,7 @@ export class RiscvHart implements Hart {
   }
 
   enterSupervisor(entry: { pc: bigint; a0: bigint; a1: bigint }): void {
-    const { sliceEnd, notRetired, skipped } = this.core;
+    const { sliceEnd, notRetired, skipped, translated } = this.core;
     const remaining = this.core.state.lo(HART.remaining);
     const lines = this.core.state.lo(CSR.mipLines);
     this.reset({ ...entry, privilege: PRIVILEGE.S });
@@ -102,17 +102,23 @@ export class RiscvHart implements Hart {
     core.sliceEnd = sliceEnd;
     core.notRetired = notRetired;
     core.skipped = skipped;
+    core.translated = translated;
     core.state.setLo(HART.remaining, remaining);
     // The levels of the inputs are their sources', which tell changes only.
     core.state.set(CSR.mipLines, lines, 0);
     core.state.set(CSR.medeleg, SUPERVISOR_EXCEPTIONS, 0);
-    core.state.set(CSR.mideleg, SUPERVISOR_INTERRUPTS, 0);
-    core.state.set(CSR.mcounteren, COUNTERS_ALL, 0);
-    core.state.set(CSR.menvcfg, 0, core.state.hi(CSR.menvcfg) | ENVCFG.STCE);
+    const { supervisorInterrupts, counterEnable, environment, environmentHigh } = core.implemented;
+    core.state.set(CSR.mideleg, supervisorInterrupts, 0);
+    core.state.set(CSR.mcounteren, counterEnable, 0);
+    // All that the configuration has, but for ADUE, which stays as the reset left it, and FIOM, which only orders more.
+    const high = core.state.hi(CSR.menvcfg) | (environmentHigh & ~ENVCFG.ADUE);
+    core.state.set(CSR.menvcfg, environment & ~ENVCFG.FIOM, high);
+    core.state.set(CSR.mstateen0, 0, STATEEN.SE | STATEEN.ENVCFG);
+    for (const offset of [CSR.mstateen1, CSR.mstateen2, CSR.mstateen3]) core.state.set(offset, 0, STATEEN.SE);
     core.state.set(CSR_PMPADDR, -1, 0x003f_ffff);
     core.pmp.writeConfig(0, PMP_ALL_OF_MEMORY, 0);
     core.refreshTimer();
-    core.changeContext(PRIVILEGE.S, FS_INITIAL);
+    core.changeContext(PRIVILEGE.S, FS_INITIAL & core.implemented.mstatus);
   }
 
   setInterrupt(bit: number, level: boolean): void {
@@ -134,7 +140,7 @@ export class RiscvHart implements Hart {
 
   get timerDeadline(): number {
     this.core.refreshTimer();
-    return this.core.timerStep;
+    return this.core.ownDeadline;
   }
 
   getPc(): VirtualAddress {
@@ -175,7 +181,7 @@ export class RiscvHart implements Hart {
   }
 
   readCsr(number: number): bigint | undefined {
-    const csr = csrByNumber(number);
+    const csr = csrByNumber(this.core.isa, number);
     if (csr === undefined) return undefined;
     const value = { lo: 0, hi: 0 };
     csr.read(this.core, value);
@@ -183,7 +189,7 @@ export class RiscvHart implements Hart {
   }
 
   writeCsr(number: number, value: bigint): boolean {
-    const csr = csrByNumber(number);
+    const csr = csrByNumber(this.core.isa, number);
     if (csr === undefined) return false;
     csr.write?.(this.core, lowHalf(value), highHalf(value), false);
     return true;

@@ -40,22 +40,34 @@ export class InstructionFetch {
     if (!pmp.allows(page, 4096, ACCESS.execute, privilege)) {
       return this.#trap(CAUSE.instructionAccessFault, lo, hi);
     }
-    caches.fillFetch(lo, hi, this.#code.pageFor(host));
+    caches.fillFetch(lo, hi, this.#code.pageFor(host), mmu.leafPages);
     return 'cached';
   }
 
-  /** Writes the instruction at pc into the scratch record. `stop`: a bus read in a `pre` stage. */
-  prepareScratch(): HalfwordResult {
+  /**
+   * Writes the instruction at pc into the scratch record. `record`: its own in a decoded page, whose translation is cached
+   * and holds, whatever the page tables say now. `stop`: a bus read in a `pre` stage.
+   */
+  prepareScratch(record: number | null): HalfwordResult {
     const { state } = this.#core;
     const lo = state.lo(HART.pc);
     const hi = state.hi(HART.pc);
-    let result = this.#fetchHalfword(lo, hi);
-    if (result !== 'ready') return result;
+    const host = record === null ? 0 : this.#code.hostOf(record) >>> 1;
+    if (record === null) {
+      const result = this.#fetchHalfword(lo, hi);
+      if (result !== 'ready') return result;
+    } else {
+      this.#halfword = state.u16[host]!;
+    }
     let raw = this.#halfword;
     if ((raw & 3) === 3) {
-      const nextLo = (lo + 2) | 0;
-      result = this.#fetchHalfword(nextLo, (hi + (nextLo === 0 ? 1 : 0)) | 0);
-      if (result !== 'ready') return result;
+      if (record === null || (lo & 0xfff) === 0xffe) {
+        const nextLo = (lo + 2) | 0;
+        const result = this.#fetchHalfword(nextLo, (hi + (nextLo === 0 ? 1 : 0)) | 0);
+        if (result !== 'ready') return result;
+      } else {
+        this.#halfword = state.u16[host + 1]!;
+      }
       raw |= this.#halfword << 16;
     }
     this.#scratchRaw = raw;

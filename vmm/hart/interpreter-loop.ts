@@ -2,7 +2,7 @@ import type { Emitter } from '../isa/emitter.ts';
 import { FunctionBody, type Label } from '../wasm/function-body.ts';
 import { NUMERIC, OP } from '../wasm/opcodes.ts';
 import { EXIT } from './abi.ts';
-import { HART, RECORD, TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
+import { BOUNDS_OFFSET, CELL_HOT, CELL_SLOT, HART, RECORD, TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import { LoopEmitter, type LoopLabels, type LoopLocals } from './loop-emitter.ts';
 
 /** Records that stand for no instruction. */
@@ -15,11 +15,20 @@ export const SPECIAL = {
   straddle: 2,
   breakpoint: 3,
   illegal: 4,
+  /** As `goto`, but as a jump: it counts, and translated code is entered. */
+  jump: 5,
 } as const;
-export const SPECIAL_COUNT = 5;
+export const SPECIAL_COUNT = 6;
 
-/** Exits of the special records, in the order of their numbers; `goto` goes on. */
-const SPECIAL_EXITS = [EXIT.decode, null, EXIT.straddle, EXIT.breakpoint, EXIT.illegal] as const;
+/** What special records do, in the order of their numbers: leave with an exit, or go on. */
+const SPECIAL_ACTIONS = [
+  EXIT.decode,
+  'goto',
+  EXIT.straddle,
+  EXIT.breakpoint,
+  EXIT.illegal,
+  'jump',
+] as const satisfies readonly (number | 'goto' | 'jump')[];
 
 /** One form of an instruction's handler. */
 export interface Handler {
@@ -39,11 +48,29 @@ export function probe(semantics: (emitter: Emitter) => void): {
 } {
   const body = new FunctionBody(2);
   const label = body.block();
-  const labels = { next: label, goto: label, trap: label, illegal: label, slow: label, leave: label };
+  const labels = {
+    next: label,
+    jumped: label,
+    goto: label,
+    trap: label,
+    illegal: label,
+    slow: label,
+    leave: label,
+  };
   const emitter = new LoopEmitter(body, loopLocals(body), labels, { length: 4, near: false });
   semantics(emitter);
   return emitter;
 }
+
+/** Exits before an instruction that the dispatch has counted; at others it counts, or none was begun. */
+const GIVES_STEP_BACK: ReadonlySet<number> = new Set([
+  EXIT.illegal,
+  EXIT.slow,
+  EXIT.decode,
+  EXIT.leave,
+  EXIT.straddle,
+  EXIT.breakpoint,
+]);
 
 /**
  * The loop: `run(hart, ip)`. Nothing is called within it; whatever the fast way cannot do leaves it with an
@@ -59,13 +86,16 @@ export function buildLoop(handlers: readonly Handler[]): FunctionBody {
   const writeBack = body.block();
   const exitLabels = openBlocks(body, Object.values(EXIT).length);
   const next = body.loop();
+  const jumped = body.block();
   const goto = body.block();
+  const plainGoto = body.block();
   const specials = openBlocks(body, SPECIAL_COUNT);
   const blocks = openBlocks(body, handlers.length);
   emitDispatch(body, locals, remaining, [...specials, ...blocks], exitLabels);
 
   const labels: LoopLabels = {
     next,
+    jumped,
     goto,
     trap: exitLabels[EXIT.trap]!,
     illegal: exitLabels[EXIT.illegal]!,
@@ -79,10 +109,10 @@ export function buildLoop(handlers: readonly Handler[]): FunctionBody {
     semantics(emitter);
     emitter.finish();
   }
-  for (const code of SPECIAL_EXITS) {
+  for (const action of SPECIAL_ACTIONS) {
     body.end();
-    if (code !== null) {
-      body.br(exitLabels[code]!);
+    if (typeof action === 'number') {
+      body.br(exitLabels[action]!);
       continue;
     }
     // Going on is no step of its own.
@@ -91,17 +121,26 @@ export function buildLoop(handlers: readonly Handler[]): FunctionBody {
     emitIpAsCode(body, locals);
     body.op(NUMERIC.add.i64);
     body.set(locals.target);
-    body.br(goto);
+    body.br(action === 'goto' ? plainGoto : goto);
   }
+  body.end(); // plainGoto
+  emitFetch(body, locals, exitLabels[EXIT.fetch]!);
+  body.br(next);
   body.end(); // goto
   emitFetch(body, locals, exitLabels[EXIT.fetch]!);
+  body.end(); // jumped
+  emitCount(body, locals, {
+    remaining,
+    next,
+    translated: exitLabels[EXIT.translated]!,
+    hot: exitLabels[EXIT.hot]!,
+  });
   body.br(next);
   body.end(); // loop
 
   for (const code of Object.values(EXIT)) {
     body.end();
-    // Here the step counts, or none was begun: the write-back must not give one back.
-    if (code === EXIT.trap || code === EXIT.fetch || code === EXIT.budget) addTo(body, remaining, -1);
+    if (!GIVES_STEP_BACK.has(code)) addTo(body, remaining, -1);
     if (code === EXIT.fetch) emitPcDelta(body, locals, () => body.get(locals.target));
     body.i32(code);
     body.set(exit);
@@ -119,6 +158,7 @@ function loopLocals(body: FunctionBody): LoopLocals {
     ip: body.parameter(1),
     pcDelta: body.local('i64'),
     dataTlb: body.local('i32'),
+    cells: body.local('i32'),
     target: body.local('i64'),
   };
 }
@@ -135,6 +175,9 @@ function emitEntry(body: FunctionBody, locals: LoopLocals, remaining: LoopLocals
   body.get(locals.hart);
   body.memory(OP.i32Load, HART.dataTlb);
   body.set(locals.dataTlb);
+  body.get(locals.hart);
+  body.memory(OP.i32Load, HART.cells);
+  body.set(locals.cells);
   emitPcDelta(body, locals, () => {
     body.get(locals.hart);
     body.memory(OP.i64Load, HART.pc);
@@ -187,6 +230,46 @@ function emitFetch(body: FunctionBody, locals: LoopLocals, miss: Label): void {
   body.op(NUMERIC.add.i32);
   body.set(locals.ip);
   emitPcDelta(body, locals, () => body.get(locals.target));
+}
+
+/** Counts a jump to `ip`. Leaves when that was one too many, or when there is translated code and steps enough for it. */
+function emitCount(
+  body: FunctionBody,
+  locals: LoopLocals,
+  to: { remaining: LoopLocals['ip']; next: Label; translated: Label; hot: Label },
+): void {
+  const cell = body.scratch('i32');
+  const count = body.scratch('i32');
+  body.get(locals.ip);
+  body.i32(3);
+  body.op(NUMERIC.shrU.i32);
+  body.get(locals.cells);
+  body.op(NUMERIC.add.i32);
+  body.tee(cell);
+  body.memory(OP.i32Load16U, 0);
+  body.tee(count);
+  body.i32(CELL_SLOT);
+  body.op(NUMERIC.and.i32);
+  body.if();
+  body.get(count);
+  body.i32(CELL_SLOT);
+  body.op(NUMERIC.xor.i32);
+  body.i32(1);
+  body.op(NUMERIC.shl.i32);
+  body.memory(OP.i32Load16U, BOUNDS_OFFSET);
+  body.get(to.remaining);
+  body.op(NUMERIC.leU.i32);
+  body.brIf(to.translated);
+  body.br(to.next);
+  body.end();
+  body.get(cell);
+  addTo(body, count, 1);
+  body.get(count);
+  body.memory(OP.i32Store16, 0);
+  body.get(count);
+  body.i32(CELL_HOT);
+  body.op(NUMERIC.eq.i32);
+  body.brIf(to.hot);
 }
 
 /** Sets pcDelta so that the record at `ip` stands for the address that `pushPc` leaves on the stack. */

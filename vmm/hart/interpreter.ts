@@ -49,11 +49,18 @@ export interface Interpreter {
   outline(slot: number, hart: number, ip: number): number;
 }
 
-/** The interpreter of a set of instructions, compiled once for any number of machines. */
-export interface InterpreterProgram {
-  readonly module: WebAssembly.Module;
+/** The interpreter of a set of instructions as bytes. All but `code` is plain data that JSON keeps. */
+export interface GeneratedInterpreter {
+  /** A WebAssembly module. */
+  readonly code: Uint8Array;
+  /** Index is the instruction's index in the list it was generated from. */
   readonly forms: readonly HandlerForms[];
   readonly ops: readonly OpInfo[];
+}
+
+/** The interpreter of a set of instructions, compiled once for any number of machines. */
+export interface InterpreterProgram extends Omit<GeneratedInterpreter, 'code'> {
+  readonly module: WebAssembly.Module;
 }
 
 /** Gives a program the machine's memory and its slow paths. */
@@ -72,16 +79,8 @@ export function instantiateInterpreter(
   };
 }
 
-/** Generates and compiles the interpreter of `instructions`; index in `forms` is index in `instructions`. */
-export function compileInterpreter(instructions: readonly Semantics[]): InterpreterProgram {
-  const { code, forms, ops } = generateInterpreter(instructions);
-  return { module: new WebAssembly.Module(code as Uint8Array<ArrayBuffer>), forms, ops };
-}
-
-/** The interpreter as a WebAssembly module's bytes. */
-export function generateInterpreter(
-  instructions: readonly Semantics[],
-): { readonly code: Uint8Array } & Pick<InterpreterProgram, 'forms' | 'ops'> {
+/** Generates the interpreter of `instructions`. The same instructions give the same bytes. */
+export function generateInterpreter(instructions: readonly Semantics[]): GeneratedInterpreter {
   const module = new ModuleBuilder();
   const imports = importSlowPorts(module);
   const handlers = planHandlers(instructions);

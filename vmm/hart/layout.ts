@@ -5,6 +5,9 @@
  *     0            guard: nothing lives here, so that a zero pointer is never valid
  *     HARTS        one record per hart: registers, CSRs, scratch code, translation caches
  *     CODE_POOL    pre-decoded pages of guest code
+ *     CELLS        how often each record was jumped to, or where its translation is; one set for each variant
+ *     BOUNDS       steps that each translated region needs at least
+ *     GUARDS       a byte for each page of RAM whose stores take the slow way
  *     RAM          guest RAM, at a constant offset whatever the number of harts
  */
 export const HARTS_OFFSET = 0x1_0000;
@@ -24,10 +27,34 @@ export const RECORDS_PER_PAGE = 2048;
 export const CODE_PAGE_STRIDE = RECORD_SIZE * RECORDS_PER_PAGE + 0x400;
 export const CODE_POOL_OFFSET = HARTS_OFFSET + HART_STRIDE * HARTS_MAX;
 
-/** Host offset of guest RAM: the first 64 KiB boundary after the pool. */
-export const RAM_OFFSET =
-  Math.ceil((CODE_POOL_OFFSET + CODE_PAGE_STRIDE * CODE_PAGES_MAX) / 0x1_0000) * 0x1_0000;
+const CODE_POOL_SIZE = CODE_PAGE_STRIDE * CODE_PAGES_MAX;
+
+/**
+ * Translated code has a variant for addresses that are physical and all of RAM accessible (one range check a load),
+ * and one that goes by the translation caches.
+ */
+export const VARIANT = { bare: 0, paged: 1 } as const;
+export type Variant = (typeof VARIANT)[keyof typeof VARIANT];
+const VARIANTS = 2;
+
+/** A u16 cell for each record of the pool, by variant: a counter of jumps to it, or `CELL_SLOT` and a slot. */
+export const CELLS_OFFSET = CODE_POOL_OFFSET + CODE_POOL_SIZE;
+const CELL_SHIFT = 3; // a record of 16 bytes, a cell of 2
+const CELLS_SIZE = CODE_POOL_SIZE >> CELL_SHIFT;
+export const CELL_SLOT = 0x8000;
+/** A counter that reaches this value is told to the translator. */
+export const CELL_HOT = 0x7fff;
+/** Slot 0 is none. */
+export const SLOTS_MAX = 0x8000;
+
+/** u16 by slot: the hart must have at least this many steps left to enter. */
+export const BOUNDS_OFFSET = CELLS_OFFSET + VARIANTS * CELLS_SIZE;
+/** u8 by page of RAM: not 0 when stores to it must take the slow way, as the write entries of the data caches say too. */
+export const GUARDS_OFFSET = BOUNDS_OFFSET + SLOTS_MAX * 2;
 export const RAM_SIZE_MAX = 3.5 * 2 ** 30;
+
+/** Host offset of guest RAM: the first 64 KiB boundary after all these. */
+export const RAM_OFFSET = Math.ceil((GUARDS_OFFSET + RAM_SIZE_MAX / 4096) / 0x1_0000) * 0x1_0000;
 
 /** Fields of a pre-decoded record. Register fields hold 8 * index, relative to `HART.x` or `HART.f`. */
 export const RECORD = {
@@ -80,7 +107,9 @@ export const HART = {
   reservedValue: 0x268,
   /** i32: the privilege level, as mstatus.MPP encodes it. */
   privilege: 0x270,
-  /** Records: an instruction run outside its page, two that end it, and one that enters the page of pc. */
+  /** i32: `cellsBase` of the variant of translated code in force. */
+  cells: 0x274,
+  /** Records: an instruction run outside its page, two that end it, one that enters the page of pc, one that jumps to it. */
   scratchCode: 0x800,
   dataTlbs: 0x1000,
   fetchTlbs: 0x1000 + 5 * 0x8000,
@@ -114,6 +143,10 @@ const CSR_NAMES = [
   'stimecmp',
   'pmpcfg0',
   'pmpcfg2',
+  'mstateen0',
+  'mstateen1',
+  'mstateen2',
+  'mstateen3',
 ] as const;
 export type CsrName = (typeof CSR_NAMES)[number];
 
@@ -126,6 +159,8 @@ export const CSR_PMPADDR = CSR_BASE + CSR_NAMES.length * 8;
 export const PMP_ENTRIES = 16;
 /** Offset in `HART.scratchCode` of the record that enters the page of pc. */
 export const ENTRY_RECORD = HART.scratchCode + 3 * RECORD_SIZE;
+/** The same, as a jump: counted, and translated code is entered. */
+export const JUMP_RECORD = HART.scratchCode + 4 * RECORD_SIZE;
 
 /** Direct-mapped translation caches: 16-byte entries of an i64 tag and an i32 addend or code pointer. */
 export const TLB_ENTRIES = 1024;
@@ -139,3 +174,9 @@ export const FETCH_SETS = 3;
 
 export const hartBase = (hart: number): number => HARTS_OFFSET + hart * HART_STRIDE;
 export const codePageBase = (page: number): number => CODE_POOL_OFFSET + page * CODE_PAGE_STRIDE;
+
+/** What to add to a record's host offset, shifted right by `CELL_SHIFT`, for the offset of its cell. */
+export const cellsBase = (variant: Variant): number =>
+  CELLS_OFFSET + variant * CELLS_SIZE - (CODE_POOL_OFFSET >> CELL_SHIFT);
+export const cellOf = (record: number, variant: Variant): number =>
+  (record >>> CELL_SHIFT) + cellsBase(variant);

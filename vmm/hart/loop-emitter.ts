@@ -5,13 +5,14 @@ import type {
   I64,
   LeaveReason,
   LoadWidth,
+  SoftFormat,
   SoftOperation,
   StoreWidth,
 } from '../isa/emitter.ts';
 import { asValue, LocalValue } from '../wasm/expressions.ts';
 import type { FunctionBody, Label, Local } from '../wasm/function-body.ts';
 import { OP } from '../wasm/opcodes.ts';
-import { LEAVE_REASONS, LOAD_BYTES, STORE_BYTES } from './abi.ts';
+import { BLOCK_BYTES, LEAVE_REASONS, LOAD_BYTES, STORE_BYTES } from './abi.ts';
 import { HART, RECORD, RECORD_SIZE, TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_SIZE } from './layout.ts';
 import { RecordEmitter } from './record-emitter.ts';
 
@@ -23,6 +24,8 @@ export interface LoopLocals {
   /** i64: pc = pcDelta + ip / 8, for a record is 16 bytes and stands for 2 bytes of code. */
   readonly pcDelta: Local;
   readonly dataTlb: Local;
+  /** The variant's cells; see `cellsBase`. */
+  readonly cells: Local;
   /** i64: where `goto` continues. */
   readonly target: Local;
 }
@@ -31,7 +34,9 @@ export interface LoopLocals {
 export interface LoopLabels {
   /** The next dispatch, at `ip`. */
   readonly next: Label;
-  /** At the address in `target`. */
+  /** The same, after a jump: `ip` may begin a loop or a function. */
+  readonly jumped: Label;
+  /** At the address in `target`, after a jump. */
   readonly goto: Label;
   readonly trap: Label;
   readonly illegal: Label;
@@ -56,7 +61,12 @@ export const STORE_OPCODE: Readonly<Record<StoreWidth, number>> = {
   '32': OP.i64Store32,
   '64': OP.i64Store,
 };
-const ATOMIC_LOAD: Readonly<Record<AtomicWidth, number>> = { '32': OP.i64Load32S, '64': OP.i64Load };
+export const ATOMIC_LOAD: Readonly<Record<AtomicWidth, number>> = {
+  '8': OP.i64Load8S,
+  '16': OP.i64Load16S,
+  '32': OP.i64Load32S,
+  '64': OP.i64Load,
+};
 
 /**
  * Handlers inside the interpreter's loop. They call nothing, so that the loop's locals stay in machine
@@ -167,9 +177,13 @@ export class LoopEmitter extends RecordEmitter {
     if (this.ended) return;
     this.#branches = true;
     if (this.#near) {
-      // Both outcomes stay within the page: only the record pointer moves.
+      // Both outcomes stay within the page: only the record pointer moves. Branches back close loops.
       const taken = this.at<I32>('i32', OP.i32Load, asValue<I32>(this.ip), RECORD.imm);
-      this.#moveIp(this.select(condition, taken, this.i32(this.#recordDistance)));
+      const distance = this.bind(this.select(condition, taken, this.i32(this.#recordDistance)));
+      this.#addToIp(distance);
+      this.emit(this.ltS(distance, this.i32(0)));
+      this.body.brIf(this.#labels.jumped);
+      this.body.br(this.#labels.next);
     } else {
       this.if(condition, () => this.jumpRelative());
       this.#advance();
@@ -181,7 +195,8 @@ export class LoopEmitter extends RecordEmitter {
     if (this.ended) return;
     this.#branches = true;
     if (this.#near) {
-      this.#moveIp(this.at<I32>('i32', OP.i32Load, asValue<I32>(this.ip), RECORD.imm));
+      this.#addToIp(this.at<I32>('i32', OP.i32Load, asValue<I32>(this.ip), RECORD.imm));
+      this.body.br(this.#labels.jumped);
     } else {
       this.jump(this.add(this.pc(), this.imm()));
     }
@@ -230,6 +245,13 @@ export class LoopEmitter extends RecordEmitter {
     return old;
   }
 
+  override zeroBlock(address: I64): void {
+    const start = this.and(address, this.i64(-BLOCK_BYTES));
+    const host = this.#translate(start, STORE_BYTES['64'], TLB_SIZE);
+    for (let at = 0; at < BLOCK_BYTES; at += 8) this.storeAt(OP.i64Store, host, this.i64(0), at);
+    this.#effects = true;
+  }
+
   override leave(reason: LeaveReason): void {
     if (this.ended) return;
     this.storeState('i32', HART.leaveReason, this.i32(LEAVE_REASONS.indexOf(reason)));
@@ -239,15 +261,14 @@ export class LoopEmitter extends RecordEmitter {
 
   override soft(
     _operation: SoftOperation,
-    _format: 'f32' | 'f64',
+    _format: SoftFormat,
     _roundingMode: I32,
     _a: I64,
     _b?: I64,
     _c?: I64,
-  ): I64 {
+  ): void {
     this.#leaveForSlow(() => this.body.br(this.#labels.slow));
     this.ended = true;
-    return this.i64(0);
   }
 
   protected override finishTrap(): void {
@@ -288,12 +309,12 @@ export class LoopEmitter extends RecordEmitter {
   }
 
   #advance(): void {
-    this.#moveIp(this.i32(this.#recordDistance));
+    this.#addToIp(this.i32(this.#recordDistance));
+    this.body.br(this.#labels.next);
   }
 
-  #moveIp(by: I32): void {
-    this.emit(this.add(asValue<I32>(this.ip), by));
+  #addToIp(distance: I32): void {
+    this.emit(this.add(asValue<I32>(this.ip), distance));
     this.body.set(this.#locals.ip);
-    this.body.br(this.#labels.next);
   }
 }

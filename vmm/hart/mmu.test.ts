@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { BareHarts, RAM_BASE } from '../../test/support/bare-hart.ts';
+import { RAM_BASE } from '../../test/support/bare-hart.ts';
+import { CODE, DATA, MODES, PagedHart, ROOT } from '../../test/support/paged-hart.ts';
 import { random, SEED } from '../../test/support/random.ts';
-import { virtual } from '../base/brands.ts';
-import type { AccessType, WalkResult } from '../contracts/hart.ts';
-import type { HartIsa } from './index.ts';
+import type { IsaConfig } from '../isa/extensions.ts';
+import { parseIsa } from '../isa/isa-text.ts';
 
 const V = 1n;
 const R = 2n;
@@ -14,78 +14,6 @@ const A = 64n;
 const D = 128n;
 const SUM = 1n << 18n;
 const MXR = 1n << 19n;
-const ROOT = RAM_BASE + 0x10_000;
-const CODE = RAM_BASE + 0x1000;
-const DATA = RAM_BASE + 0x5000;
-const MODES = [
-  { name: 'Sv39', satp: 8n, levels: 3 },
-  { name: 'Sv48', satp: 9n, levels: 4 },
-  { name: 'Sv57', satp: 10n, levels: 5 },
-] as const;
-type Mode = (typeof MODES)[number];
-
-/** A hart in S-mode with translation on: `map` adds pages, code lies identity-mapped at CODE. */
-class PagedHart {
-  readonly machine: BareHarts;
-  readonly mode: Mode;
-  #nextTable = ROOT + 4096;
-
-  constructor(mode: Mode = MODES[0], isa: HartIsa = {}) {
-    this.machine = new BareHarts({ isa });
-    this.mode = mode;
-    this.machine.place('here:\n jal zero, here', RAM_BASE);
-    const { hart } = this;
-    hart.reset({ pc: BigInt(CODE), privilege: 1, a0: 0n, a1: 0n });
-    hart.writeCsr(0x305, BigInt(RAM_BASE));
-    hart.writeCsr(0x3b0, 0x3f_ffff_ffff_ffffn);
-    hart.writeCsr(0x3a0, 0x1fn);
-    this.map(BigInt(CODE), BigInt(CODE), V | R | X | A);
-    hart.writeCsr(0x180, (mode.satp << 60n) | (BigInt(ROOT) >> 12n));
-  }
-
-  get hart() {
-    return this.machine.hart;
-  }
-
-  /** Maps a page at `level` (0: 4 KiB); returns the guest-physical address of the leaf entry. */
-  map(va: bigint, pa: bigint, flags: bigint, level = 0): number {
-    let table = ROOT;
-    for (let l = this.mode.levels - 1; l > level; l--) {
-      const entry = table + this.#index(va, l) * 8;
-      let pte = this.machine.read64(entry);
-      if ((pte & V) === 0n) {
-        pte = ((BigInt(this.#nextTable) >> 12n) << 10n) | V;
-        this.machine.write64(entry, pte);
-        this.#nextTable += 4096;
-      }
-      table = Number(pte >> 10n) * 4096;
-    }
-    const leaf = table + this.#index(va, level) * 8;
-    this.machine.write64(leaf, ((pa >> 12n) << 10n) | flags);
-    this.hart.flushTranslations();
-    return leaf;
-  }
-
-  /** Walks as S-mode, though the hart may be in M-mode's handler. */
-  walk(va: bigint, access: AccessType = 'read'): WalkResult {
-    return this.hart.walk(virtual(va), { access, privilege: 1 });
-  }
-
-  /** Runs instructions at CODE; 0, or the cause of the exception that came. */
-  execute(program: string, steps = 1): bigint {
-    this.machine.place(program, CODE);
-    this.hart.setPc(BigInt(CODE));
-    this.hart.setPrivilege(1);
-    this.hart.writeCsr(0x342, 0n);
-    this.hart.run(steps);
-    return this.hart.readCsr(0x342)!;
-  }
-
-  #index(va: bigint, level: number): number {
-    return Number((va >> BigInt(12 + 9 * level)) & 0x1ffn);
-  }
-}
-
 describe.each(MODES)('$name', (mode) => {
   const high = -(1n << BigInt(mode.levels * 9 + 11)); // lowest address of the upper half
 
@@ -133,7 +61,7 @@ describe('permissions', () => {
     flags: bigint,
     program: string,
     cause: bigint,
-    options: { status?: bigint; isa?: HartIsa } = {},
+    options: { status?: bigint; isa?: IsaConfig } = {},
   ): PagedHart => {
     const paged = new PagedHart(MODES[0], options.isa);
     paged.map(VA, BigInt(DATA), flags);
@@ -225,10 +153,10 @@ describe('permissions', () => {
   });
 
   it('fault on clear A and D bits with Svade, and with ADUE cleared', () => {
-    check(V | R | W, 'ld a0, 0(a1)', 13n, { isa: { svade: true } });
-    check(V | R | W | A, 'ld a0, 0(a1)', 0n, { isa: { svade: true } });
-    const paged = check(V | R | W | A, 'sd a0, 0(a1)', 15n, { isa: { svade: true } });
-    expect(paged.hart.readCsr(0x30a)).toBe(0n);
+    check(V | R | W, 'ld a0, 0(a1)', 13n, { isa: parseIsa('-svadu,+svade') });
+    check(V | R | W | A, 'ld a0, 0(a1)', 0n, { isa: parseIsa('-svadu,+svade') });
+    const paged = check(V | R | W | A, 'sd a0, 0(a1)', 15n, { isa: parseIsa('-svadu,+svade') });
+    expect(paged.hart.readCsr(0x30a)).toBe(1n << 62n);
 
     const adue = new PagedHart();
     adue.map(VA, BigInt(DATA), V | R | W);

@@ -1,10 +1,17 @@
 import { PRIVILEGE, type PrivilegeLevel } from '../contracts/hart.ts';
+import type { Implemented } from './implemented.ts';
 import { CSR } from './layout.ts';
 import { ACCESS, type Access, type Pmp } from './pmp.ts';
 import { ENVCFG, type HartState, MSTATUS } from './state.ts';
 
 /** Bits of a page-table entry (RISC-V privileged, "Sv39: Page-Based 39-bit Virtual-Memory System"). */
 export const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as const;
+/** Its bits 63 to 54, shifted down: N (Svnapot), PBMT (Svpbmt), and what is reserved in any case. */
+export const PTE_HIGH = { N: 0x200, PBMT: 0x180, RESERVED: 0x7f } as const;
+/** The value of PBMT that names no memory type. */
+export const PBMT_RESERVED = 0x180;
+/** The one NAPOT range: sixteen pages, said by the PPN's low bits 1000 ("Svnapot", "Page table entry encodings"). */
+export const NAPOT = { pages: 16, mark: 8 } as const;
 /** Levels of tables by satp.MODE. */
 export const SATP_LEVELS: Readonly<Record<number, number>> = { 8: 3, 9: 4, 10: 5 };
 
@@ -18,14 +25,17 @@ const PHYSICAL_LIMIT_HIGH = 1 << 24; // addresses have 56 bits
 export class Mmu {
   readonly #state: HartState;
   readonly #pmp: Pmp;
+  readonly #implemented: Implemented;
   readonly #tableWritten: (host: number) => void;
-  /** Result of the last successful `translate`. */
+  /** Result of the last successful `translate`, and how many 4 KiB pages the leaf maps that gave it. */
   physical = 0;
+  leafPages = 1;
 
   /** @param tableWritten told the host offset of each page-table entry whose A or D bit was set. */
-  constructor(state: HartState, pmp: Pmp, tableWritten: (host: number) => void) {
+  constructor(state: HartState, pmp: Pmp, implemented: Implemented, tableWritten: (host: number) => void) {
     this.#state = state;
     this.#pmp = pmp;
+    this.#implemented = implemented;
     this.#tableWritten = tableWritten;
   }
 
@@ -39,6 +49,7 @@ export class Mmu {
     if (mode === 0) {
       if (hi >>> 0 >= PHYSICAL_LIMIT_HIGH) return ACCESS_FAULT[access];
       this.physical = hi * 0x1_0000_0000 + (lo >>> 0);
+      this.leafPages = 1;
       return 0;
     }
     const levels = SATP_LEVELS[mode]!;
@@ -55,25 +66,44 @@ export class Mmu {
       if (host === 0 || !this.#pmp.allows(address, 8, ACCESS.read, PRIVILEGE.S)) return ACCESS_FAULT[access];
       const pteLo = i32[host >>> 2]!;
       const pteHi = i32[(host >>> 2) + 1]!;
-      // Bits 63:54 are reserved without Svnapot, Svpbmt and later extensions.
-      if ((pteLo & PTE.V) === 0 || (pteLo & (PTE.R | PTE.W)) === PTE.W || pteHi >>> 22 !== 0) {
-        return PAGE_FAULT[access];
-      }
+      const high = pteHi >>> 22;
+      if ((pteLo & PTE.V) === 0 || (pteLo & (PTE.R | PTE.W)) === PTE.W) return PAGE_FAULT[access];
       if ((pteLo & (PTE.R | PTE.X)) === 0) {
-        if ((pteLo & (PTE.A | PTE.D | PTE.U)) !== 0) return PAGE_FAULT[access];
+        if ((pteLo & (PTE.A | PTE.D | PTE.U)) !== 0 || high !== 0) return PAGE_FAULT[access];
         table = pageOf(pteLo, pteHi);
         continue;
       }
+      if (high !== 0 && !this.#understands(high, pteLo, level)) return PAGE_FAULT[access];
       if (!this.#permits(pteLo, access, privilege)) return PAGE_FAULT[access];
       const span = 4096 * 512 ** level;
       const page = pageOf(pteLo, pteHi);
       if (page % span !== 0) return PAGE_FAULT[access]; // misaligned superpage
       const failure = this.#markUsed(pteLo, host, address, access);
       if (failure !== 0) return failure;
-      this.physical = page + offsetWithin(lo, hi, level);
+      if ((high & PTE_HIGH.N) !== 0) {
+        this.physical = page - NAPOT.mark * 4096 + (lo & (NAPOT.pages * 4096 - 1));
+        this.leafPages = NAPOT.pages;
+      } else {
+        this.physical = page + offsetWithin(lo, hi, level);
+        this.leafPages = span / 4096;
+      }
       return 0;
     }
     return PAGE_FAULT[access];
+  }
+
+  /**
+   * True when bits 63:54 of a leaf, some of them set, mean something here: a NAPOT range at level 0, a memory type
+   * (Svnapot, Svpbmt). Types change nothing: memory here has no caches, and no order but the program's.
+   */
+  #understands(high: number, pteLo: number, level: number): boolean {
+    if ((high & PTE_HIGH.RESERVED) !== 0) return false;
+    if ((high & PTE_HIGH.PBMT) !== 0) {
+      if ((this.#state.hi(CSR.menvcfg) & ENVCFG.PBMTE) === 0) return false;
+      if ((high & PTE_HIGH.PBMT) === PBMT_RESERVED) return false;
+    }
+    if ((high & PTE_HIGH.N) === 0) return true;
+    return this.#implemented.napot && level === 0 && ((pteLo >>> 10) & (NAPOT.pages - 1)) === NAPOT.mark;
   }
 
   #permits(pte: number, access: Access, privilege: PrivilegeLevel): boolean {
@@ -89,11 +119,11 @@ export class Mmu {
     return (pte & PTE.R) !== 0 || ((status & MSTATUS.MXR) !== 0 && (pte & PTE.X) !== 0);
   }
 
-  /** Sets A, and D for a store; without Svadu in force a missing bit is a page fault. */
+  /** Sets A, and D for a store; where hardware does not, a missing bit is a page fault (Svade, Svadu). */
   #markUsed(pte: number, host: number, address: number, access: Access): number {
     const marked = pte | PTE.A | (access === ACCESS.write ? PTE.D : 0);
     if (marked === pte) return 0;
-    if ((this.#state.hi(CSR.menvcfg) & ENVCFG.ADUE) === 0) return PAGE_FAULT[access];
+    if (!this.#implemented.setsAccessedBits(this.#state)) return PAGE_FAULT[access];
     if (!this.#pmp.allows(address, 8, ACCESS.write, PRIVILEGE.S)) return ACCESS_FAULT[access];
     this.#state.i32[host >>> 2] = marked;
     this.#tableWritten(host);

@@ -5,12 +5,14 @@ import type {
   I64,
   LeaveReason,
   LoadWidth,
+  SoftFormat,
   SoftOperation,
   StoreWidth,
 } from '../isa/emitter.ts';
 import type { FunctionBody, Local } from '../wasm/function-body.ts';
 import { OP } from '../wasm/opcodes.ts';
-import { LOAD_WIDTHS, SOFT_OPERATIONS, STATUS, STORE_BYTES } from './abi.ts';
+import { softResultFormat } from '../wasm/soft-float.ts';
+import { BLOCK_BYTES, LOAD_WIDTHS, SOFT_FORMATS, SOFT_OPERATIONS, STATUS, STORE_BYTES } from './abi.ts';
 import { HART } from './layout.ts';
 import { RecordEmitter } from './record-emitter.ts';
 
@@ -91,23 +93,32 @@ export class OutlineEmitter extends RecordEmitter {
     return old;
   }
 
+  override zeroBlock(address: I64): void {
+    this.storeState('i64', HART.address, address);
+    this.#call(this.#imports.store, BLOCK_BYTES);
+  }
+
   override soft(
     operation: SoftOperation,
-    format: 'f32' | 'f64',
+    format: SoftFormat,
     roundingMode: I32,
     a: I64,
     b: I64 = this.i64(0),
     c: I64 = this.i64(0),
-  ): I64 {
-    if (this.ended) return this.i64(0);
+  ): void {
+    if (this.ended) return;
     this.storeState('i64', HART.value, a);
     this.storeState('i64', HART.operandB, b);
     this.storeState('i64', HART.operandC, c);
     this.hart.emit(this.body);
-    this.body.i32(SOFT_OPERATIONS.indexOf(operation) * 2 + (format === 'f64' ? 1 : 0));
+    this.body.i32(SOFT_OPERATIONS.indexOf(operation) * SOFT_FORMATS.length + SOFT_FORMATS.indexOf(format));
     this.emit(roundingMode);
     this.body.call(this.#imports.soft);
-    return this.#result();
+    const result = this.#result();
+    if (softResultFormat(operation, format) === 'integer') this.setX('rd', result);
+    else this.setF('rd', result);
+    this.#return(STATUS.done);
+    this.ended = true;
   }
 
   protected override finishTrap(): void {

@@ -21,6 +21,8 @@ export class Pmp {
   readonly #state: HartState;
   /** Entries that are not OFF, in order of priority. */
   #ranges: readonly Range[] = [];
+  /** What `opensRam` found, by privilege level, since the ranges changed. */
+  readonly #opensRam: (boolean | undefined)[] = [];
 
   constructor(state: HartState) {
     this.#state = state;
@@ -50,6 +52,16 @@ export class Pmp {
       return page >= range.start && end <= range.end;
     }
     return true;
+  }
+
+  /** True when the privilege level may do anything with any byte of RAM. */
+  opensRam(privilege: PrivilegeLevel): boolean {
+    const open = this.#opensRam[privilege];
+    if (open !== undefined) return open;
+    const { ramBase, ramSize } = this.#state.memory;
+    return (this.#opensRam[privilege] = Object.values(ACCESS).every((access) =>
+      this.allows(ramBase, ramSize, access, privilege),
+    ));
   }
 
   config(entry: number): number {
@@ -106,5 +118,6 @@ export class Pmp {
       below = address;
     }
     this.#ranges = ranges;
+    this.#opensRam.length = 0;
   }
 }

@@ -157,12 +157,12 @@ describe('sip and sie', () => {
     expect([hart.readCsr(CSR.sip), hart.readCsr(CSR.sie)]).toEqual([0n, 0n]);
     hart.writeCsr(CSR.sie, 0n);
     hart.writeCsr(CSR.sip, 0n);
-    expect([hart.readCsr(CSR.mip), hart.readCsr(CSR.mie)]).toEqual([0x2a2n, 0xaaan]);
+    expect([hart.readCsr(CSR.mip), hart.readCsr(CSR.mie)]).toEqual([0x2a2n, 0x2aaan]);
 
     hart.writeCsr(CSR.mideleg, 0x22n);
     expect([hart.readCsr(CSR.sip), hart.readCsr(CSR.sie)]).toEqual([0x22n, 0x22n]);
     hart.writeCsr(CSR.sie, 0x200n); // SEIE is not delegated: neither it nor those of M-mode change
-    expect(hart.readCsr(CSR.mie)).toBe(0xa88n);
+    expect(hart.readCsr(CSR.mie)).toBe(0x2a88n);
     hart.writeCsr(CSR.sip, 0n);
     expect(hart.readCsr(CSR.mip)).toBe(0x2a0n);
   });
@@ -172,11 +172,11 @@ describe('mip', () => {
   it('is not for software to write where M-mode inputs drive it, nor STIP with stimecmp in force', () => {
     const { hart } = hartAt(3, '');
     hart.writeCsr(CSR.mip, -1n);
-    expect(hart.readCsr(CSR.mip)).toBe(0x222n);
+    expect(hart.readCsr(CSR.mip)).toBe(0x2222n);
     hart.writeCsr(CSR.mip, 0n);
     hart.writeCsr(CSR.menvcfg, STCE);
     hart.writeCsr(CSR.mip, -1n);
-    expect(hart.readCsr(CSR.mip)).toBe(0x202n);
+    expect(hart.readCsr(CSR.mip)).toBe(0x2202n);
     hart.writeCsr(CSR.stimecmp, 0n);
     hart.writeCsr(CSR.mip, 0n);
     expect(hart.readCsr(CSR.mip)).toBe(0x20n);

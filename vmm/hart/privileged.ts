@@ -1,6 +1,6 @@
 import { PRIVILEGE } from '../contracts/hart.ts';
 import type { HartCore } from './core.ts';
-import { HART } from './layout.ts';
+import { CSR, HART } from './layout.ts';
 import { MSTATUS } from './state.ts';
 
 /** What the present privilege may do; where it may not, the instruction is illegal. */
@@ -18,13 +18,45 @@ export function mayWait(core: HartCore): boolean {
   return privilege === PRIVILEGE.M || (privilege === PRIVILEGE.S && (mstatus & MSTATUS.TW) === 0);
 }
 
-/** sfence.vma ("Supervisor Memory-Management Fence Instruction" and mstatus.TVM). */
-export function mayFence(core: HartCore): boolean {
-  const { privilege, mstatus } = core.state;
-  return privilege === PRIVILEGE.M || (privilege === PRIVILEGE.S && (mstatus & MSTATUS.TVM) === 0);
+/**
+ * wrs.nto: a stall may end for any reason and here always does at once, so that it shows nothing of how harts take
+ * turns. Where mstatus.TW bounds the wait, not even that: with nothing to end the stall it is illegal (unprivileged,
+ * "Wait-on-Reservation-Set Instructions").
+ */
+export function mayStall(core: HartCore): boolean {
+  const { state } = core;
+  if (state.privilege === PRIVILEGE.M || (state.mstatus & MSTATUS.TW) === 0) return true;
+  return state.lo(HART.reservation) === 0 || (core.pendingInterrupts & state.lo(CSR.mie)) !== 0;
 }
 
-/** The address and address space that an sfence.vma names; null for all. */
+/**
+ * What a fence of address translation does: sfence.vma and sinval.vma forget translations, the other two of Svinval only
+ * order, and here everything is in order.
+ */
+export type TranslationFence = 'sfence.vma' | 'sinval.vma' | 'order';
+
+export function translationFence(raw: number): TranslationFence {
+  switch (raw >>> 25) {
+    case 0x09:
+      return 'sfence.vma';
+    case 0x0b:
+      return 'sinval.vma';
+    default:
+      return 'order';
+  }
+}
+
+/**
+ * Fences of address translation ("Supervisor Memory-Management Fence Instruction" and mstatus.TVM; "Svinval": what only
+ * orders is permitted in S-mode whatever TVM says).
+ */
+export function mayFence(core: HartCore, fence: TranslationFence): boolean {
+  const { privilege, mstatus } = core.state;
+  if (privilege !== PRIVILEGE.S) return privilege === PRIVILEGE.M;
+  return fence === 'order' || (mstatus & MSTATUS.TVM) === 0;
+}
+
+/** The address and address space that an sfence.vma or sinval.vma names; null for all. */
 export function fenceOperands(
   core: HartCore,
   raw: number,

@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
-import { createDecoded, decodeInto } from '../isa/decode.ts';
+import { createDecoded, type DecodeInto } from '../isa/decode.ts';
 import type { HandlerForms } from './interpreter.ts';
 import { SPECIAL } from './interpreter-loop.ts';
 import { RECORD, RECORD_SIZE, SCRATCH_REGISTER } from './layout.ts';
@@ -15,12 +15,15 @@ export class RecordWriter {
   readonly #u16: Uint16Array;
   readonly #i32: Int32Array;
   readonly #forms: readonly HandlerForms[];
+  readonly #decode: DecodeInto;
   readonly #decoded = createDecoded();
 
-  constructor(memory: GuestMemory, forms: readonly HandlerForms[]) {
+  /** `decode`: false for what is illegal in this machine. */
+  constructor(memory: GuestMemory, forms: readonly HandlerForms[], decode: DecodeInto) {
     this.#u16 = new Uint16Array(memory.memory.buffer);
     this.#i32 = new Int32Array(memory.memory.buffer);
     this.#forms = forms;
+    this.#decode = decode;
   }
 
   writeSpecial(record: number, special: number): void {
@@ -34,7 +37,7 @@ export class RecordWriter {
    */
   write(record: number, raw: number, offset: number): 0 | 2 | 4 {
     const decoded = this.#decoded;
-    if (!decodeInto(decoded, raw)) {
+    if (!this.#decode(decoded, raw)) {
       this.writeSpecial(record, SPECIAL.illegal);
       this.#i32[(record + RECORD.raw) >>> 2] = (raw & 3) === 3 ? raw : raw & 0xffff;
       return 0;

@@ -3,13 +3,15 @@ import type { Saved } from '../contracts/device.ts';
 import type { PrivilegeLevel } from '../contracts/hart.ts';
 import type { HartCore } from './core.ts';
 import { CSR, CSR_PMPADDR, type CsrName, HART, PMP_ENTRIES, RAM_OFFSET } from './layout.ts';
+import { PerformanceCounters } from './performance-counters.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 
 /** A hart's architectural state by name; translation caches and decoded code are rebuilt, not saved. */
 export function saveHart(core: HartCore): Saved {
   const { state } = core;
   const { mstatus } = state; // takes in what generated code left of FS
+  const counters = core.counters.save(); // may find that one overflowed, which mip tells
   const reservation = state.lo(HART.reservation) >>> 0;
   return {
     version: VERSION,
@@ -30,6 +32,7 @@ export function saveHart(core: HartCore): Saved {
     skipped: core.skipped,
     cycleOffset: core.cycleOffset,
     instretOffset: core.instretOffset,
+    counters,
   };
 }
 
@@ -61,6 +64,11 @@ export function restoreHart(core: HartCore, saved: Saved): void {
   core.skipped = read.number('skipped');
   core.cycleOffset = read.signed('cycleOffset');
   core.instretOffset = read.signed('instretOffset');
+  const counters = new SavedReader(read.record('counters'));
+  core.counters.restore(
+    counters.bigs('values', PerformanceCounters.count),
+    counters.bigs('events', PerformanceCounters.count),
+  );
   core.pmp.refresh();
   core.caches.flush();
   core.refreshTimer();

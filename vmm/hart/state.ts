@@ -22,8 +22,21 @@ export const MPP_SHIFT = 11;
 export const FS_INITIAL = 1 << 13;
 /** High word of mstatus: SXL and UXL say 64 bits. */
 export const MSTATUS_HIGH = 0xa;
-/** menvcfg, high word: STCE (Sstc), ADUE (Svadu); low word: FIOM. */
-export const ENVCFG = { STCE: 0x8000_0000 | 0, ADUE: 0x2000_0000, FIOM: 1 } as const;
+/**
+ * menvcfg, high word: STCE (Sstc), PBMTE (Svpbmt), ADUE (Svadu). Low word, as senvcfg: FIOM, CBIE and CBCFE (Zicbom),
+ * CBZE (Zicboz).
+ */
+export const ENVCFG = {
+  STCE: 0x8000_0000 | 0,
+  PBMTE: 0x4000_0000,
+  ADUE: 0x2000_0000,
+  FIOM: 1,
+  CBIE: 3 << 4,
+  CBCFE: 1 << 6,
+  CBZE: 1 << 7,
+} as const;
+/** mstateen0 and sstateen0, high word: access to the next level's state enables, and to senvcfg (Smstateen). */
+export const STATEEN = { SE: 0x8000_0000 | 0, ENVCFG: 0x4000_0000 } as const;
 
 /**
  * A hart's state in linear memory, as 32-bit halves: no bigint on the way of traps and CSR instructions.

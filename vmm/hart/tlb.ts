@@ -25,6 +25,13 @@ const FETCH_SET: Readonly<Record<PrivilegeLevel, number>> = { 0: 1, 1: 2, 3: 0 }
 
 type Kind = 'read' | 'write';
 
+/** Sets that hold translated addresses; those of M-mode hold physical ones, which no fence names. */
+const TRANSLATED_DATA_SETS = [DATA_SET.U, DATA_SET.S, DATA_SET.SUM, DATA_SET.MXR];
+const TRANSLATED_FETCH_SETS = [FETCH_SET[PRIVILEGE.U]!, FETCH_SET[PRIVILEGE.S]!];
+
+/** Leaves of more than one page that are remembered; beyond, all is forgotten, which is always allowed. */
+const LARGE_LEAVES_MAX = 4096;
+
 /**
  * The translation caches of one hart, in linear memory, where generated code looks them up. Each set belongs to a
  * translation context, so that traps and returns only move a pointer. A list of the entries filled since the last
@@ -38,6 +45,12 @@ export class TranslationCaches {
   #dataSet: number = DATA_SET.M;
   #fetchSet: number = FETCH_SET[PRIVILEGE.M];
   #mxrContext = -1;
+  /**
+   * Leaves of more than one page whose translations were cached since the last flush: by their number of pages, the
+   * virtual addresses in units of their size. Of such a leaf any page may be cached, while a fence names one.
+   */
+  readonly #largeLeaves = new Map<number, Set<number>>();
+  #largeLeafCount = 0;
 
   constructor(state: HartState) {
     this.#state = state;
@@ -71,9 +84,13 @@ export class TranslationCaches {
     return (lo + i32[word + 2]!) >>> 0;
   }
 
-  /** Caches that the page of the address lies at the host page of `host`, which is the address's own host offset. */
-  fill(kind: Kind, lo: number, hi: number, host: number, guarded: boolean): void {
+  /**
+   * Caches that the page of the address lies at the host page of `host`, which is the address's own host offset.
+   * `leafPages`: how many pages the leaf maps that gave the translation.
+   */
+  fill(kind: Kind, lo: number, hi: number, host: number, guarded: boolean, leafPages: number): void {
     const { i32 } = this.#state;
+    if (leafPages > 1) this.#noteLargeLeaf(lo, hi, leafPages);
     const word = this.#dataWord(kind, lo);
     i32[word] = (lo & ~0xfff) | (guarded ? GUARDED : 0);
     i32[word + 1] = hi;
@@ -83,8 +100,9 @@ export class TranslationCaches {
     if (this.#dataFilled.length > DATA_SETS * 2 * TLB_ENTRIES) this.flushData();
   }
 
-  fillFetch(lo: number, hi: number, codePage: number): void {
+  fillFetch(lo: number, hi: number, codePage: number, leafPages: number): void {
     const { i32 } = this.#state;
+    if (leafPages > 1) this.#noteLargeLeaf(lo, hi, leafPages);
     const word = this.#fetchWord(lo);
     i32[word] = lo & ~0xfff;
     i32[word + 1] = hi;
@@ -96,6 +114,29 @@ export class TranslationCaches {
   flush(): void {
     this.flushData();
     this.flushFetch();
+    if (this.#largeLeafCount === 0) return;
+    this.#largeLeaves.clear();
+    this.#largeLeafCount = 0;
+  }
+
+  /**
+   * Forgets what the leaf that maps the address gave, in every address space (RISC-V privileged, "Supervisor
+   * Memory-Management Fence Instruction", rs1 not x0). Where that was a superpage or a NAPOT page, forgets everything.
+   */
+  flushPage(lo: number, hi: number): void {
+    const page = pageNumber(lo, hi);
+    for (const [pages, leaves] of this.#largeLeaves) {
+      if (leaves.has(Math.floor(page / pages))) {
+        this.flush();
+        return;
+      }
+    }
+    for (const set of TRANSLATED_DATA_SETS) {
+      const first = HART.dataTlbs + set * DATA_SET_SIZE;
+      this.#forget(first, lo, hi);
+      this.#forget(first + TLB_SIZE, lo, hi);
+    }
+    for (const set of TRANSLATED_FETCH_SETS) this.#forget(HART.fetchTlbs + set * TLB_SIZE, lo, hi);
   }
 
   flushData(): void {
@@ -123,14 +164,39 @@ export class TranslationCaches {
     }
   }
 
+  /** Empties the entry of the address in the set at `offset` of the hart's record, if it is this page's. */
+  #forget(offset: number, lo: number, hi: number): void {
+    const { i32 } = this.#state;
+    const word = this.#wordOf(offset, lo);
+    if ((i32[word]! & PAGE_AND_INVALID) === (lo & ~0xfff) && i32[word + 1] === hi) i32[word] = INVALID;
+  }
+
+  #noteLargeLeaf(lo: number, hi: number, pages: number): void {
+    let leaves = this.#largeLeaves.get(pages);
+    if (leaves === undefined) this.#largeLeaves.set(pages, (leaves = new Set()));
+    const leaf = Math.floor(pageNumber(lo, hi) / pages);
+    if (leaves.has(leaf)) return;
+    if (this.#largeLeafCount === LARGE_LEAVES_MAX) {
+      this.flush();
+      this.#noteLargeLeaf(lo, hi, pages);
+      return;
+    }
+    leaves.add(leaf);
+    this.#largeLeafCount++;
+  }
+
   #dataWord(kind: Kind, lo: number): number {
     const set = HART.dataTlbs + this.#dataSet * DATA_SET_SIZE + (kind === 'write' ? TLB_SIZE : 0);
-    return (this.#state.base + set + ((lo >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
+    return this.#wordOf(set, lo);
   }
 
   #fetchWord(lo: number): number {
-    const set = HART.fetchTlbs + this.#fetchSet * TLB_SIZE;
-    return (this.#state.base + set + ((lo >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
+    return this.#wordOf(HART.fetchTlbs + this.#fetchSet * TLB_SIZE, lo);
+  }
+
+  /** Index of the entry that the address has in the set at `offset` of the hart's record. */
+  #wordOf(offset: number, lo: number): number {
+    return (this.#state.base + offset + ((lo >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
   }
 
   #isWriteWord(word: number): boolean {
@@ -148,6 +214,11 @@ export class TranslationCaches {
       this.#state.i32[first + entry * (TLB_ENTRY_SIZE / 4)] = INVALID;
     }
   }
+}
+
+/** Virtual page number of all 64 bits; 52 bits, which a double holds. */
+function pageNumber(lo: number, hi: number): number {
+  return (hi >>> 0) * 0x10_0000 + (lo >>> 12);
 }
 
 function dataSet(privilege: PrivilegeLevel, status: number): number {

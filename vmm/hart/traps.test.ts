@@ -75,7 +75,7 @@ describe('exceptions', () => {
     };
     check('.word 0xffffffff', 0xffff_ffffn);
     check('.half 0x0000', 0n);
-    check('.half 0x9c61', 0x9c61n); // reserved compressed encoding
+    check('.half 0x9c7d', 0x9c7dn); // reserved compressed encoding
     check('csrrw zero, 0xfff, zero', 0xfff0_1073n);
     check('fadd.s f0, f0, f0', 0x0000_7053n); // mstatus.FS is Off
     check('.half 0x2108', 0x2108n); // c.fld, floating point off: 16 bits, not the expansion

@@ -1,4 +1,5 @@
 import { PRIVILEGE, type PrivilegeLevel } from '../contracts/hart.ts';
+import { EVENT } from '../isa/performance-events.ts';
 import type { Privilege, VmExit } from '../protocol/exits.ts';
 import type { HartCore } from './core.ts';
 import { CSR, HART } from './layout.ts';
@@ -44,6 +45,7 @@ const INTERRUPT_NAMES: Readonly<Record<number, string>> = {
   7: 'machine timer interrupt',
   9: 'supervisor external interrupt',
   11: 'machine external interrupt',
+  13: 'counter overflow interrupt',
 };
 export const PRIVILEGE_NAME: Readonly<Record<PrivilegeLevel, Privilege>> = { 0: 'U', 1: 'S', 3: 'M' };
 
@@ -66,6 +68,7 @@ export function trapTarget(core: HartCore, trap: Trap): PrivilegeLevel {
 export function enterTrap(core: HartCore, trap: Trap): void {
   const { state } = core;
   const target = trapTarget(core, trap);
+  countTrap(core, trap);
   const [epc, cause, tval, vector] =
     target === PRIVILEGE.S
       ? [CSR.sepc, CSR.scause, CSR.stval, CSR.stvec]
@@ -101,6 +104,7 @@ export function returnFromMachine(core: HartCore): void {
   status &= ~MSTATUS.MPP;
   if (previous !== PRIVILEGE.M) status &= ~MSTATUS.MPRV;
   state.set(HART.pc, state.lo(CSR.mepc), state.hi(CSR.mepc));
+  core.counters.happened(EVENT.trapReturns);
   core.changeContext(previous, status);
 }
 
@@ -112,7 +116,28 @@ export function returnFromSupervisor(core: HartCore): void {
   status = copyBit(status, MSTATUS.SPIE, MSTATUS.SIE) | MSTATUS.SPIE;
   status &= ~(MSTATUS.SPP | MSTATUS.MPRV);
   state.set(HART.pc, state.lo(CSR.sepc), state.hi(CSR.sepc));
+  core.counters.happened(EVENT.trapReturns);
   core.changeContext(previous, status);
+}
+
+const PAGE_FAULTS: ReadonlySet<number> = new Set([
+  CAUSE.instructionPageFault,
+  CAUSE.loadPageFault,
+  CAUSE.storePageFault,
+]);
+const ENVIRONMENT_CALLS: ReadonlySet<number> = new Set([
+  CAUSE.ecallFromU,
+  CAUSE.ecallFromS,
+  CAUSE.ecallFromM,
+]);
+
+/** A trap is an event of the level that it leaves. */
+function countTrap({ counters }: HartCore, { cause, interrupt }: Trap): void {
+  if (!counters.countsEvents) return;
+  counters.happened(interrupt ? EVENT.interrupts : EVENT.exceptions);
+  if (interrupt) return;
+  if (PAGE_FAULTS.has(cause)) counters.happened(EVENT.pageFaults);
+  if (ENVIRONMENT_CALLS.has(cause)) counters.happened(EVENT.environmentCalls);
 }
 
 /** mstatus after a trap: interrupt enable and privilege move one up their stacks. */

@@ -3,7 +3,7 @@ import { PRIVILEGE, type PrivilegeLevel } from '../contracts/hart.ts';
 import type { AccessType, WalkLevel, WalkResult } from '../protocol/walk.ts';
 import type { HartCore } from './core.ts';
 import { CSR } from './layout.ts';
-import { PTE, SATP_LEVELS } from './mmu.ts';
+import { NAPOT, PBMT_RESERVED, PTE, PTE_HIGH, SATP_LEVELS } from './mmu.ts';
 import { ACCESS, type Access } from './pmp.ts';
 import { ENVCFG, type HartState, MSTATUS } from './state.ts';
 
@@ -20,7 +20,8 @@ export interface WalkOptions {
 
 const MODE_NAMES: Readonly<Record<number, WalkResult['mode']>> = { 3: 'Sv39', 4: 'Sv48', 5: 'Sv57' };
 const FLAG_LETTERS = 'VRWXUGAD';
-const RESERVED = 0xffc0_0000_0000_0000n; // bits 63:54
+const MEMORY_TYPES: Readonly<Record<number, 'NC' | 'IO'>> = { 128: 'NC', 256: 'IO' };
+const NAPOT_BYTES = BigInt(4096 * NAPOT.pages);
 const DEFAULT_LEVELS = 3;
 
 /**
@@ -54,13 +55,13 @@ export function walkPageTables(core: HartCore, address: VirtualAddress, options:
       return result({ fault: `level ${level}: the table at 0x${table.toString(16)} is not in RAM` });
     }
     levels.push(entry);
-    const fault = tableFault(core, entry, options) ?? entryFault(entry);
+    const fault = tableFault(core, entry, options) ?? entryFault(entry) ?? highBitsFault(core, entry);
     if (fault !== undefined) return result({ fault: `level ${level}: ${fault}` });
     if (!entry.leaf) {
       table = entry.target;
       continue;
     }
-    const pageSize = 4096 * 512 ** level;
+    const pageSize = isNapot(entry) ? 4096 * NAPOT.pages : 4096 * 512 ** level;
     const physical = entry.target + (address & BigInt(pageSize - 1));
     const denied = options.ignorePermissions
       ? undefined
@@ -96,17 +97,27 @@ function readLevel(state: HartState, address: bigint, table: bigint, level: numb
   if (host === 0) return undefined;
   const pte = BigInt.asUintN(64, state.i64[host / 8]!);
   const low = Number(pte & 0xffn);
+  const high = Number(pte >> 54n);
+  const leaf = (low & (PTE.R | PTE.X)) !== 0;
+  const flags = [...FLAG_LETTERS].filter((_, bit) => (low & (1 << bit)) !== 0);
+  const memoryType = leaf ? MEMORY_TYPES[high & PTE_HIGH.PBMT] : undefined;
+  const target = ((pte >> 10n) & 0xfff_ffff_ffffn) << 12n;
+  const napot = leaf && level === 0 && (high & PTE_HIGH.N) !== 0;
   return {
     level,
     table,
     index,
     pteAddress,
     pte,
-    flags: [...FLAG_LETTERS].filter((_, bit) => (low & (1 << bit)) !== 0).join(''),
-    target: ((pte >> 10n) & 0xfff_ffff_ffffn) << 12n,
-    leaf: (low & (PTE.R | PTE.X)) !== 0,
+    flags: [...flags, ...((high & PTE_HIGH.N) === 0 ? [] : ['N'])].join(''),
+    ...(memoryType === undefined ? {} : { memoryType }),
+    target: napot ? target - (target % NAPOT_BYTES) : target,
+    leaf,
   };
 }
+
+/** A leaf at level 0 that is one of the entries of a range; anywhere else N is reserved. */
+const isNapot = ({ leaf, level, pte }: WalkLevel): boolean => leaf && level === 0 && pte >> 63n === 1n;
 
 /** Walks read tables as S-mode does ("Physical Memory Protection and Paging"). */
 function tableFault(core: HartCore, { pteAddress }: WalkLevel, options: WalkOptions): string | undefined {
@@ -121,15 +132,36 @@ function entryFault({ pte, leaf, level, target }: WalkLevel): string | undefined
   if ((low & PTE.V) === 0) return 'the entry is not valid (V is clear)';
   if ((low & (PTE.R | PTE.W)) === PTE.W)
     return 'the entry is writable but not readable (W without R), which is reserved';
-  if ((pte & RESERVED) !== 0n) return 'reserved bits 63:54 of the entry are set';
   if (!leaf) {
     if ((low & (PTE.A | PTE.D | PTE.U)) !== 0)
       return 'A, D or U is set in a pointer to a table, where they are reserved';
     return level === 0 ? 'the last entry is a pointer to a table (R, W and X are clear)' : undefined;
   }
-  if (target % BigInt(4096 * 512 ** level) !== 0n)
+  if (level > 0 && target % BigInt(4096 * 512 ** level) !== 0n)
     return 'the superpage is misaligned (low bits of its PPN are set)';
   return undefined;
+}
+
+/** Bits 63:54: N, PBMT, and what is reserved in any case ("Svnapot", "Svpbmt"). */
+function highBitsFault(core: HartCore, { pte, leaf, level }: WalkLevel): string | undefined {
+  const high = Number(pte >> 54n);
+  if (high === 0) return undefined;
+  if ((high & PTE_HIGH.RESERVED) !== 0) return 'reserved bits 60:54 of the entry are set';
+  const type = high & PTE_HIGH.PBMT;
+  const napot = (high & PTE_HIGH.N) !== 0;
+  if (!leaf) return `${napot ? 'N' : 'PBMT'} is set in a pointer to a table, where it is reserved`;
+  if (type !== 0 && !core.isa.has('svpbmt'))
+    return 'PBMT (bits 62:61) is set, which is reserved without Svpbmt';
+  if (type !== 0 && (core.state.hi(CSR.menvcfg) & ENVCFG.PBMTE) === 0) {
+    return 'PBMT (bits 62:61) is set, and menvcfg.PBMTE is clear';
+  }
+  if (type === PBMT_RESERVED) return 'PBMT is 3, which is reserved';
+  if (!napot) return undefined;
+  if (!core.implemented.napot) return 'N (bit 63) is set, which is reserved without Svnapot';
+  if (level > 0) return 'N (bit 63) is set in a superpage, where it is reserved';
+  const mark = Number((pte >> 10n) & BigInt(NAPOT.pages - 1));
+  if (mark === NAPOT.mark) return undefined;
+  return `N is set, and the PPN ends in ${mark.toString(2).padStart(4, '0')}, where only 1000 (64 KiB) is defined`;
 }
 
 function permissionFault(
@@ -151,7 +183,7 @@ function permissionFault(
   if (access === 'read' && (low & PTE.R) === 0 && ((status & MSTATUS.MXR) === 0 || (low & PTE.X) === 0)) {
     return 'the page is not readable (R is clear)';
   }
-  if ((core.state.hi(CSR.menvcfg) & ENVCFG.ADUE) !== 0) return undefined; // hardware sets A and D
+  if (core.implemented.setsAccessedBits(core.state)) return undefined;
   if ((low & PTE.A) === 0) return 'the page was not accessed yet (A is clear), and hardware does not set it';
   if (access === 'write' && (low & PTE.D) === 0)
     return 'the page is not dirty yet (D is clear), and hardware does not set it';

@@ -7,7 +7,7 @@ const SIGNAL_STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 export const BROKEN_PIPE_STATUS = 141;
 /** The output goes to a place that does not take it, such as a full disk: as for any wrong file. */
 const LOST_OUTPUT_STATUS = 2;
-/** The longest delay of a timer; a timer keeps the process alive that waits for a signal only. */
+/** The longest delay of a timer, 24 days; a timer keeps the process alive that waits for a signal only. */
 const LONG_MS = 2 ** 31 - 1;
 
 /**
@@ -26,6 +26,11 @@ export class Terminal {
   readonly #onOutputError = (error: Error) => this.#loseOutput(error);
   readonly #onSignal = (signal: NodeJS.Signals) =>
     this.#interrupt(SIGNAL_STATUS[signal as keyof typeof SIGNAL_STATUS]);
+
+  /** A person sits at it: what is typed comes from a terminal, and what is printed goes to one. */
+  static get isInteractive(): boolean {
+    return process.stdin.isTTY === true && process.stdout.isTTY === true;
+  }
 
   constructor() {
     if (process.stdin.isTTY) process.stdin.setRawMode(true);
@@ -57,13 +62,14 @@ export class Terminal {
     return this.#interruptStatus;
   }
 
-  /** Resolves on input, at its end, or on an interruption; at once when input waits. */
-  inputOrInterrupt(): Promise<void> {
+  /** Resolves on input, at its end, on an interruption, or when the time is over (null: never); at once when input waits. */
+  inputOrInterrupt(timeoutMs: number | null): Promise<void> {
     if (this.#typed.length > 0 || this.interrupted) return Promise.resolve();
     return new Promise((resolve) => {
-      const alive = setTimeout(() => {}, LONG_MS);
+      // Timers count whole milliseconds: one that fires too early would have to be set again.
+      const timeout = setTimeout(() => this.#wakeUp(), Math.min(Math.ceil(timeoutMs ?? LONG_MS), LONG_MS));
       this.#wake = () => {
-        clearTimeout(alive);
+        clearTimeout(timeout);
         resolve();
       };
     });

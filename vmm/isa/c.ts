@@ -1,28 +1,16 @@
-import { assert } from '../base/assert.ts';
-import { D } from './d.ts';
-import { encodeImmediate, FORMATS } from './formats.ts';
-import type { CompressedImmediate, CompressedInstruction } from './instruction.ts';
-import { RV64I } from './rv64i.ts';
+import {
+  compressedEntriesOf,
+  expandTo as expand,
+  compressedImmediate as immediate,
+} from './compressed-entries.ts';
+import type { CompressedInstruction } from './instruction.ts';
 
-const baseInstructions = new Map([...RV64I, ...D].map((instruction) => [instruction.name, instruction]));
+const entry = compressedEntriesOf('C');
 
 const SP = 2;
 const RA = 1;
 
 const SHIFT_HINT = 'A hint without effect on RV64.';
-
-/** Operand fields of a 16-bit instruction. `low` and `high` are the three-bit fields, which name x8 to x15. */
-interface Fields {
-  /** Bits 11:7, also the first source. */
-  readonly rd: number;
-  /** Bits 6:2. */
-  readonly rs2: number;
-  /** Bits 4:2. */
-  readonly low: number;
-  /** Bits 9:7. */
-  readonly high: number;
-  readonly imm: number;
-}
 
 // Immediates, written as the specification's tables do: the value's bits and where the lowest of them stands.
 const SIGNED_6 = immediate('signed', '5@12 4:0@2');
@@ -262,60 +250,10 @@ export const C: readonly CompressedInstruction[] = [
   ),
 ];
 
-function entry(
-  name: string,
-  syntax: string,
-  match: number,
-  mask: number,
-  layout: CompressedImmediate | undefined,
-  description: string,
-  expandFields: (fields: Fields) => number | undefined,
-): CompressedInstruction {
-  const expandRaw = (raw: number) =>
-    expandFields({
-      rd: (raw >> 7) & 0x1f,
-      rs2: (raw >> 2) & 0x1f,
-      low: 8 + ((raw >> 2) & 7),
-      high: 8 + ((raw >> 7) & 7),
-      imm: layout?.decode(raw) ?? 0,
-    });
-  return { name, extension: 'C', syntax, match, mask, immediate: layout, description, expand: expandRaw };
-}
-
 function arithmetic(name: string, match: number, description: string): CompressedInstruction[] {
   return [
     entry(`c.${name}`, 'high,low', match, 0xfc63, undefined, description, ({ high, low }) =>
       expand(name, { rd: high, rs1: high, rs2: low }),
     ),
   ];
-}
-
-/** Encodes a 32-bit instruction of the base table. */
-function expand(name: string, operands: { rd?: number; rs1?: number; rs2?: number; imm?: number }): number {
-  const instruction = baseInstructions.get(name);
-  assert(instruction !== undefined, `a compressed instruction expands to ${name}, which is no instruction`);
-  const { rd = 0, rs1 = 0, rs2 = 0, imm = 0 } = operands;
-  const registers = (rd << 7) | (rs1 << 15) | (rs2 << 20);
-  return instruction.match | registers | encodeImmediate(FORMATS[instruction.format].immediate, imm);
-}
-
-/** `'5:3@10 2@6'`: bits 5 to 3 of the value stand at bit 10 and above, bit 2 at bit 6. */
-function immediate(kind: 'signed' | 'unsigned', layout: string): CompressedImmediate {
-  const parts = layout.split(' ').map((part) => {
-    const [bits = '', position = ''] = part.split('@');
-    const [high = '', low = high] = bits.split(':');
-    const count = Number(high) - Number(low) + 1;
-    return { low: Number(low), at: Number(position), mask: (1 << count) - 1, end: Number(high) + 1 };
-  });
-  const width = Math.max(...parts.map(({ end }) => end));
-  const extend = kind === 'signed' ? 32 - width : 0;
-  const decode = (raw: number) => {
-    const value = parts.reduce((sum, { low, at, mask }) => sum | (((raw >> at) & mask) << low), 0);
-    return (value << extend) >> extend;
-  };
-  const encode = (value: number) => {
-    const raw = parts.reduce((sum, { low, at, mask }) => sum | (((value >> low) & mask) << at), 0);
-    return decode(raw) === value ? raw : undefined;
-  };
-  return { decode, encode };
 }

@@ -1,5 +1,6 @@
 import { hex } from '../base/brands.ts';
 import { causeName, EXCEPTIONS, INTERRUPTS } from './causes.ts';
+import { PERFORMANCE_EVENTS } from './performance-events.ts';
 
 /** A field of a CSR: bits `high` down to `low`. */
 export interface CsrField {
@@ -92,6 +93,25 @@ const USER_ENVIRONMENT: readonly CsrField[] = [
   bit('CBZE', 7, 'cbo.zero is allowed at lower levels.'),
 ];
 
+const STATE_ENABLE: readonly CsrField[] = [
+  bit('SE', 63, 'The lower level may use its own state enables of this number.'),
+];
+const FIRST_STATE_ENABLE: readonly CsrField[] = inOrder([
+  ...STATE_ENABLE,
+  bit('ENVCFG', 62, 'Lower levels may use senvcfg.'),
+]);
+
+const EVENT_SELECTION: readonly CsrField[] = [
+  shown('Event', 55, 0, 'What the counter counts.', (value) => {
+    const known = PERFORMANCE_EVENTS.find(({ code }) => BigInt(code) === value);
+    return known?.name ?? hex(value);
+  }),
+  bit('UINH', 60, 'The counter stands still in U-mode.'),
+  bit('SINH', 61, 'The counter stands still in S-mode.'),
+  bit('MINH', 62, 'The counter stands still in M-mode.'),
+  bit('OF', 63, 'The counter overflowed; until this is cleared it raises no further interrupt.'),
+];
+
 const FLAGS: readonly CsrField[] = [
   bit('NX', 0, 'Inexact.'),
   bit('UF', 1, 'Underflow.'),
@@ -141,6 +161,10 @@ export const CSR_FIELDS: Readonly<Record<string, readonly CsrField[]>> = {
   mcountinhibit: COUNTERS.filter(({ name }) => name !== 'TM').map(({ name, number, counts }) =>
     bit(name, number, `${counts} stands still.`),
   ),
+  scountovf: COUNTERS.slice(3).map(({ name, number, counts }) => bit(name, number, `${counts} overflowed.`)),
+  ...named(29, (index) => [`mhpmevent${index + 3}`, EVENT_SELECTION]),
+  mstateen0: FIRST_STATE_ENABLE,
+  ...named(3, (index) => [`mstateen${index + 1}`, STATE_ENABLE]),
   senvcfg: USER_ENVIRONMENT,
   menvcfg: [
     ...USER_ENVIRONMENT,
@@ -148,10 +172,16 @@ export const CSR_FIELDS: Readonly<Record<string, readonly CsrField[]>> = {
     bit('PBMTE', 62, 'Page-based memory types are available (Svpbmt).'),
     bit('STCE', 63, 'stimecmp is available (Sstc).'),
   ],
-  ...Object.fromEntries(
-    Array.from({ length: 8 }, (_, index) => [`pmpcfg${2 * index}`, protection(8 * index)]),
-  ),
+  ...named(8, (index) => [`pmpcfg${2 * index}`, protection(8 * index)]),
 };
+
+/** The fields of CSRs of numbered names. */
+function named(
+  count: number,
+  entry: (index: number) => [name: string, fields: readonly CsrField[]],
+): Readonly<Record<string, readonly CsrField[]>> {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => entry(index)));
+}
 
 function bit(name: string, number: number, description: string, values?: CsrField['values']): CsrField {
   return bits(name, number, number, description, values);

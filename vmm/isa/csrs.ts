@@ -34,6 +34,7 @@ export const CSRS: readonly Csr[] = [
   csr(0x105, 'stvec', 'Where traps into S-mode enter.'),
   csr(0x106, 'scounteren', 'Counters that U-mode may read.'),
   csr(0x10a, 'senvcfg', 'Environment of U-mode.'),
+  ...numbered(0x10c, 4, 0, (n) => [`sstateen${n}`, 'State of extensions that U-mode may use (Ssstateen).']),
   csr(0x140, 'sscratch', "A word for S-mode's trap handler."),
   csr(0x141, 'sepc', 'Where the trap into S-mode happened and sret returns to.'),
   csr(0x142, 'scause', 'Why the trap into S-mode happened.'),
@@ -54,6 +55,10 @@ export const CSRS: readonly Csr[] = [
   csr(0x305, 'mtvec', 'Where traps into M-mode enter.'),
   csr(0x306, 'mcounteren', 'Counters that lower levels may read.'),
   csr(0x30a, 'menvcfg', 'Environment of lower levels.'),
+  ...numbered(0x30c, 4, 0, (n) => [
+    `mstateen${n}`,
+    'State of extensions that lower levels may use (Smstateen).',
+  ]),
   csr(0x320, 'mcountinhibit', 'Counters that stand still.'),
   ...numbered(0x323, 29, 3, (n) => [`mhpmevent${n}`, `What mhpmcounter${n} counts.`]),
   csr(0x340, 'mscratch', "A word for M-mode's trap handler."),
@@ -86,6 +91,7 @@ export const CSRS: readonly Csr[] = [
   csr(0xc01, 'time', 'Real time in ticks of the timer; reads mtime.'),
   csr(0xc02, 'instret', 'Instructions retired by the hart; reads minstret.'),
   ...numbered(0xc03, 29, 3, (n) => [`hpmcounter${n}`, `Reads mhpmcounter${n}.`]),
+  csr(0xda0, 'scountovf', 'Counters that overflowed: OF of mhpmevent3 to mhpmevent31 (Sscofpmf).'),
 
   csr(0xf11, 'mvendorid', "The maker's JEDEC number; 0 for none."),
   csr(0xf12, 'marchid', "The core's design; 0 for none."),

@@ -1,6 +1,7 @@
 import { doubleToSingle, singleToDouble } from './float-convert.ts';
-import { floatEntries } from './float-entries.ts';
+import { floatEntries, hostArithmetic } from './float-entries.ts';
 import { DOUBLE } from './float-format.ts';
+import { fusedDouble } from './float-fused.ts';
 import { entriesOf, type Instruction } from './instruction.ts';
 
 const entry = entriesOf('D');
@@ -31,5 +32,10 @@ export const D: readonly Instruction[] = [
     'Converts a single to a double, exactly.',
     singleToDouble,
   ),
-  ...floatEntries('D', DOUBLE, (e, value) => e.convertS(value, 'f64')),
+  ...floatEntries(
+    { extension: 'D', fmt: 0x02000000, suffix: 'd', kind: 'double', format: DOUBLE },
+    hostArithmetic(DOUBLE, fusedDouble, (e, value, signed) =>
+      signed ? e.convertS(value, 'f64') : e.convertU(value, 'f64'),
+    ),
+  ),
 ];

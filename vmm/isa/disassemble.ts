@@ -1,9 +1,8 @@
-import { createDecoded, type Decoded, decodeInto, instructionLength } from './decode.ts';
+import { createDecoded, type Decoded, decodeInto, findCompressed, instructionLength } from './decode.ts';
 import { FORMATS, type FormatInfo } from './formats.ts';
 import type { CompressedInstruction } from './instruction.ts';
 import { findAlias } from './pseudo.ts';
 import { COMPRESSED_TOKENS, type Encoded, splitSyntax, TOKENS, type Token } from './syntax.ts';
-import { COMPRESSED } from './table.ts';
 
 export interface Disassembly {
   /** `addi a0,a0,1`; `.4byte 0xffffffff` for what is no instruction. */
@@ -93,7 +92,9 @@ function format(
 /** A hint that writes x0 or shifts by nothing: written as what it is, since its expansion says nothing. */
 function isHint({ name }: CompressedInstruction, { instruction, rd, imm }: Decoded): boolean {
   if (name === 'c.nop') return imm !== 0;
-  return name.endsWith('64') || (rd === 0 && WRITES_ONLY_RD.has(instruction.name));
+  if (name.endsWith('64') || name.startsWith('c.mop')) return true;
+  // A copy to x0 expands to what is a hint of another meaning.
+  return rd === 0 && (name === 'c.mv' || WRITES_ONLY_RD.has(instruction.name));
 }
 
 const WRITES_ONLY_RD = new Set(['addi', 'lui', 'add', 'slli']);
@@ -101,10 +102,6 @@ const WRITES_ONLY_RD = new Set(['addi', 'lui', 'add', 'slli']);
 function targetOf({ instruction, imm }: Decoded, pc: bigint | undefined): bigint | undefined {
   const relative = instruction.format === 'B' || instruction.format === 'J';
   return relative && pc !== undefined ? BigInt.asUintN(64, pc + BigInt(imm)) : undefined;
-}
-
-function findCompressed(raw: number): CompressedInstruction | undefined {
-  return COMPRESSED.find(({ match, mask, expand }) => (raw & mask) === match && expand(raw) !== undefined);
 }
 
 function unknown(raw: number, length: 2 | 4): Disassembly {

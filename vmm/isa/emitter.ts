@@ -18,13 +18,15 @@ export type I64 = Value<'i64'>;
 export type F32 = Value<'f32'>;
 export type F64 = Value<'f64'>;
 
-export type SourceRegister = 'rs1' | 'rs2';
+/** `rd` as a source is its value before the instruction (amocas compares with it). */
+export type SourceRegister = 'rs1' | 'rs2' | 'rd';
 export type FloatRegister = 'rs1' | 'rs2' | 'rs3';
 
 /** Width and extension of a guest memory access: signed, unsigned, and 64 bits. */
 export type LoadWidth = 's8' | 'u8' | 's16' | 'u16' | 's32' | 'u32' | '64';
 export type StoreWidth = '8' | '16' | '32' | '64';
-export type AtomicWidth = '32' | '64';
+export type AtomicWidth = '8' | '16' | '32' | '64';
+export type ReservationWidth = '32' | '64';
 
 /** An instruction whose whole effect is the hart's slow path: CSRs, fences, privilege changes, traps by design. */
 export type LeaveReason =
@@ -35,7 +37,10 @@ export type LeaveReason =
   | 'sret'
   | 'wfi'
   | 'fence.i'
-  | 'sfence.vma';
+  | 'sfence.vma'
+  | 'cbo' // Zicbom: a cache block is accessed, and nothing more
+  | 'wrs.nto'
+  | 'amocas.q';
 
 /** Soft floating point, named as IEEE 754 and the RISC-V F/D chapters name it; see `Emitter.soft`. */
 export type SoftOperation =
@@ -58,8 +63,12 @@ export type SoftOperation =
   | 'fromU32'
   | 'fromI64'
   | 'fromU64'
+  | 'toF16'
   | 'toF32'
   | 'toF64'; // between formats; the format argument is the source's
+
+/** Formats of the software path's operands. */
+export type SoftFormat = 'f16' | 'f32' | 'f64';
 
 export interface Emitter {
   i32(value: number): I32;
@@ -107,6 +116,15 @@ export interface Emitter {
   sqrt<T extends F32 | F64>(a: T): T;
   abs<T extends F32 | F64>(a: T): T;
   neg<T extends F32 | F64>(a: T): T;
+  /** `a` with the sign of `b`. */
+  copysign<T extends F32 | F64>(a: T, b: T): T;
+  /** To an integral value: nearest with ties to even, down, up, towards zero. */
+  nearest<T extends F32 | F64>(a: T): T;
+  floor<T extends F32 | F64>(a: T): T;
+  ceil<T extends F32 | F64>(a: T): T;
+  trunc<T extends F32 | F64>(a: T): T;
+  /** `a * b + c` with one rounding, to nearest even; undefined where the host has no such instruction. */
+  multiplyAdd<T extends F32 | F64>(a: T, b: T, c: T): T | undefined;
 
   wrap(a: I64): I32;
   extendS(a: I32): I64;
@@ -124,6 +142,12 @@ export interface Emitter {
   /** Integer to floating point, rounding to nearest, ties to even. */
   convertS(a: I32 | I64, to: 'f32'): F32;
   convertS(a: I32 | I64, to: 'f64'): F64;
+  /** As `convertS`, of an unsigned integer. */
+  convertU(a: I64, to: 'f32'): F32;
+  convertU(a: I64, to: 'f64'): F64;
+  /** Towards zero. WebAssembly traps on a NaN and out of range: guard with `if`. */
+  truncateS(a: F64): I64;
+  truncateU(a: F64): I64;
 
   /** Integer register; x0 reads as zero, writes to it vanish. */
   x(register: SourceRegister): I64;
@@ -146,11 +170,19 @@ export interface Emitter {
   load(width: LoadWidth, address: I64): I64;
   store(width: StoreWidth, address: I64, value: I64): void;
   /** Sign-extended to 64 bits. Registers the reservation. */
-  loadReserved(width: AtomicWidth, address: I64): I64;
+  loadReserved(width: ReservationWidth, address: I64): I64;
   /** 0 on success, 1 on failure (unprivileged, "Zalrsc"). */
-  storeConditional(width: AtomicWidth, address: I64, value: I64): I64;
+  storeConditional(width: ReservationWidth, address: I64, value: I64): I64;
   /** Atomic read-modify-write; returns the old value, sign-extended. Faults as a store does. */
   amo(width: AtomicWidth, address: I64, update: (old: I64) => I64): I64;
+  /** Stores zero to the 64 bytes of the cache block that holds `address`. Faults as a store does, main memory only (Zicboz). */
+  zeroBlock(address: I64): void;
+
+  /**
+   * Illegal instruction below M-mode unless menvcfg has one of these bits set, and in U-mode unless senvcfg has too
+   * (privileged, "Machine Environment Configuration Register"). Call before any effect.
+   */
+  requireEnvironment(bits: number): void;
 
   /** Ends the instruction as an exception. */
   trap(cause: number, tval: I64): void;
@@ -175,9 +207,13 @@ export interface Emitter {
   /** The rounding mode in force: the instruction's rm, or frm when rm is DYN; already checked (a reserved mode is illegal). Bound. */
   roundingMode(): I32;
   /**
-   * The exact path: computes in software with the given rounding mode, raises flags, returns raw bits
-   * (single results in the low 32 bits, not yet boxed; integer results sign-extended). Already bound.
-   * Missing operands are i64(0).
+   * 1 when the mode in force is to nearest even and `inexact` is raised already, else 0: then a rounding by the host's
+   * operation leaves nothing to do. 0 in a reserved mode, which this does not check.
    */
-  soft(operation: SoftOperation, format: 'f32' | 'f64', roundingMode: I32, a: I64, b?: I64, c?: I64): I64;
+  hostRounds(): I32;
+  /**
+   * The exact path: computes in software with the given rounding mode, raises flags, writes rd (a narrow result
+   * NaN-boxed, an integer sign-extended) and ends the instruction. Operands are raw bits.
+   */
+  soft(operation: SoftOperation, format: SoftFormat, roundingMode: I32, a: I64, b?: I64, c?: I64): void;
 }

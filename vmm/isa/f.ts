@@ -1,5 +1,6 @@
-import { floatEntries } from './float-entries.ts';
+import { floatEntries, hostArithmetic } from './float-entries.ts';
 import { SINGLE } from './float-format.ts';
+import { fusedSingle } from './float-fused.ts';
 import { entriesOf, type Instruction } from './instruction.ts';
 
 const entry = entriesOf('F');
@@ -35,5 +36,10 @@ export const F: readonly Instruction[] = [
       e.setFSingle('rd', e.wrap(e.x('rs1')));
     },
   ),
-  ...floatEntries('F', SINGLE, (e, value) => e.convertS(value, 'f32')),
+  ...floatEntries(
+    { extension: 'F', fmt: 0, suffix: 's', kind: 'single', format: SINGLE },
+    hostArithmetic(SINGLE, fusedSingle, (e, value, signed) =>
+      signed ? e.convertS(value, 'f32') : e.convertU(value, 'f32'),
+    ),
+  ),
 ];

@@ -2,9 +2,9 @@ import type { Emitter, F32, F64, I32, I64 } from './emitter.ts';
 import { addition, division, multiplication, squareRoot } from './float-arithmetic.ts';
 import { classify, comparison, minimumOrMaximum, signInjection } from './float-compare.ts';
 import { fromInteger, type IntegerName, toInteger } from './float-convert.ts';
-import type { FloatFormat } from './float-format.ts';
-import { fusedDouble, fusedSingle } from './float-fused.ts';
-import { entriesOf, type Instruction } from './instruction.ts';
+import type { FloatFormat, HostFormat } from './float-format.ts';
+import type { Negated } from './float-fused.ts';
+import { entriesOf, type Instruction, type Semantics } from './instruction.ts';
 
 const INTEGER_TYPES: readonly { name: IntegerName; text: string }[] = [
   { name: 'w', text: 'a signed 32-bit integer' },
@@ -13,15 +13,48 @@ const INTEGER_TYPES: readonly { name: IntegerName; text: string }[] = [
   { name: 'lu', text: 'an unsigned 64-bit integer' },
 ];
 
-/** The instructions that F and D both have: they differ in the fmt field, bits 26:25, and in the format. */
+/** What the instructions of a format mean where that depends on more than the format. */
+export interface FloatArithmetic {
+  readonly addition: (operation: 'add' | 'sub') => Semantics;
+  readonly multiplication: Semantics;
+  readonly division: Semantics;
+  readonly squareRoot: Semantics;
+  readonly fused: (negated: Negated) => Semantics;
+  readonly fromInteger: (integer: IntegerName) => Semantics;
+}
+
+/** One of the extensions that bring a format. */
+export interface FloatExtension<B extends I32 | I64, V extends F32 | F64> {
+  readonly extension: 'F' | 'D' | 'Zfh';
+  /** The fmt field, bits 26:25, in its place; the mnemonics' suffix; the format as descriptions name it. */
+  readonly fmt: number;
+  readonly suffix: string;
+  readonly kind: string;
+  readonly format: FloatFormat<B, V>;
+}
+
+/** Arithmetic by WebAssembly's operations. */
+export function hostArithmetic<B extends I32 | I64, V extends F32 | F64>(
+  format: HostFormat<B, V>,
+  fused: (negated: Negated) => Semantics,
+  convert: (e: Emitter, value: I64, signed: boolean) => V,
+): FloatArithmetic {
+  return {
+    addition: (operation) => addition(format, operation),
+    multiplication: multiplication(format),
+    division: division(format),
+    squareRoot: squareRoot(format),
+    fused,
+    fromInteger: (integer) => fromInteger(format, integer, convert),
+  };
+}
+
+/** The instructions that F, D and Zfh all have. */
 export function floatEntries<B extends I32 | I64, V extends F32 | F64>(
-  extension: 'F' | 'D',
-  format: FloatFormat<B, V>,
-  convert: (e: Emitter, value: I64) => V,
+  { extension, fmt, suffix: s, kind, format }: FloatExtension<B, V>,
+  { addition, multiplication, division, squareRoot, fused, fromInteger }: FloatArithmetic,
 ): readonly Instruction[] {
   const entry = entriesOf(extension);
-  const [s, fmt, kind] = extension === 'F' ? ['s', 0, 'single'] : ['d', 0x02000000, 'double'];
-  const fused = extension === 'F' ? fusedSingle : fusedDouble;
   const not = (e: Emitter, a: B) => e.xor(a, format.constant(e, -1n));
   const conversions = INTEGER_TYPES.flatMap(({ name, text }, index) => [
     entry(
@@ -36,7 +69,7 @@ export function floatEntries<B extends I32 | I64, V extends F32 | F64>(
       extension === 'D' && index < 2 ? 'int-to-float-exact' : 'int-to-float-rm',
       0xd0000053 + fmt + (index << 20),
       `Converts ${text} to a ${kind}.`,
-      fromInteger(format, name, convert),
+      fromInteger(name),
     ),
   ]);
   return [
@@ -68,11 +101,11 @@ export function floatEntries<B extends I32 | I64, V extends F32 | F64>(
       'Fused: the negated product of rs1 and rs2, minus rs3, rounded once.',
       fused({ product: true, addend: true }),
     ),
-    entry(`fadd.${s}`, 'float-rm', 0x00000053 + fmt, `Adds ${kind}s.`, addition(format, 'add')),
-    entry(`fsub.${s}`, 'float-rm', 0x08000053 + fmt, `Subtracts ${kind}s.`, addition(format, 'sub')),
-    entry(`fmul.${s}`, 'float-rm', 0x10000053 + fmt, `Multiplies ${kind}s.`, multiplication(format)),
-    entry(`fdiv.${s}`, 'float-rm', 0x18000053 + fmt, `Divides ${kind}s.`, division(format)),
-    entry(`fsqrt.${s}`, 'float-unary-rm', 0x58000053 + fmt, `Square root of a ${kind}.`, squareRoot(format)),
+    entry(`fadd.${s}`, 'float-rm', 0x00000053 + fmt, `Adds ${kind}s.`, addition('add')),
+    entry(`fsub.${s}`, 'float-rm', 0x08000053 + fmt, `Subtracts ${kind}s.`, addition('sub')),
+    entry(`fmul.${s}`, 'float-rm', 0x10000053 + fmt, `Multiplies ${kind}s.`, multiplication),
+    entry(`fdiv.${s}`, 'float-rm', 0x18000053 + fmt, `Divides ${kind}s.`, division),
+    entry(`fsqrt.${s}`, 'float-unary-rm', 0x58000053 + fmt, `Square root of a ${kind}.`, squareRoot),
     entry(
       `fsgnj.${s}`,
       'float',
@@ -99,35 +132,35 @@ export function floatEntries<B extends I32 | I64, V extends F32 | F64>(
       'float',
       0x28000053 + fmt,
       `The lesser of two ${kind}s; of a number and a NaN the number.`,
-      minimumOrMaximum(format, 'min'),
+      minimumOrMaximum(format, 'min', 'number'),
     ),
     entry(
       `fmax.${s}`,
       'float',
       0x28001053 + fmt,
       `The greater of two ${kind}s; of a number and a NaN the number.`,
-      minimumOrMaximum(format, 'max'),
+      minimumOrMaximum(format, 'max', 'number'),
     ),
     entry(
       `feq.${s}`,
       'float-compare',
       0xa0002053 + fmt,
       `Sets rd to 1 if two ${kind}s are equal, else to 0; quiet on NaNs.`,
-      comparison(format, 'eq'),
+      comparison(format, 'eq', 'quiet'),
     ),
     entry(
       `flt.${s}`,
       'float-compare',
       0xa0001053 + fmt,
       'Sets rd to 1 if rs1 is less than rs2, else to 0; NaNs are invalid.',
-      comparison(format, 'lt'),
+      comparison(format, 'lt', 'signaling'),
     ),
     entry(
       `fle.${s}`,
       'float-compare',
       0xa0000053 + fmt,
       'Sets rd to 1 if rs1 is less than or equal to rs2, else to 0; NaNs are invalid.',
-      comparison(format, 'le'),
+      comparison(format, 'le', 'signaling'),
     ),
     entry(
       `fclass.${s}`,

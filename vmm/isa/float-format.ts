@@ -1,54 +1,65 @@
-import type { Emitter, F32, F64, FloatRegister, I32, I64 } from './emitter.ts';
+import type { Emitter, F32, F64, FloatRegister, I32, I64, SoftFormat } from './emitter.ts';
 
 /** fcsr's accrued exceptions that semantics raise themselves (unprivileged, "Floating-Point Control and Status Register"). */
 export const INEXACT = 1;
-/** The rounding modes that semantics treat specially ("Rounding Mode Encoding"). */
-export const ROUND_NEAREST_EVEN = 0;
-export const ROUND_TOWARDS_ZERO = 1;
+export const UNDERFLOW = 2;
+export const INVALID = 16;
+/** Rounding modes ("Rounding Mode Encoding"). */
+export const ROUNDING = { nearestEven: 0, towardsZero: 1, down: 2, up: 3, nearestAway: 4 } as const;
 
 /** What a floating-point operation needs to know of the format it works in: `B` holds its bits, `V` its values. */
 export interface FloatFormat<B extends I32 | I64, V extends F32 | F64> {
-  readonly name: 'f32' | 'f64';
+  readonly name: SoftFormat;
   readonly fractionBits: number;
   readonly exponentBits: number;
-  readonly bias: number;
-  /** Raw bits of a register, bound; for singles with the check of the NaN box. */
+  /** Raw bits of a register, bound; for narrow formats with the check of the NaN box. */
   read(e: Emitter, register: FloatRegister): B;
   write(e: Emitter, bits: B): void;
-  bits(e: Emitter, value: V): B;
   value(e: Emitter, bits: B): V;
+  /** The value as a double, exactly. */
+  toDouble(e: Emitter, bits: B): F64;
+  /** Bits of a double that the format holds exactly. */
+  narrow(e: Emitter, value: F64): B;
   constant(e: Emitter, bits: bigint): B;
-  /** To and from the 64 bits that the software path takes and gives. */
+  /** To the 64 bits that the software path takes. */
   widen(e: Emitter, bits: B): I64;
-  narrow(e: Emitter, bits: I64): B;
 }
 
-export const SINGLE: FloatFormat<I32, F32> = {
+/** A format whose operations WebAssembly has. */
+export interface HostFormat<B extends I32 | I64, V extends F32 | F64> extends FloatFormat<B, V> {
+  readonly name: 'f32' | 'f64';
+  bits(e: Emitter, value: V): B;
+  valueOf(e: Emitter, value: number): V;
+}
+
+export const SINGLE: HostFormat<I32, F32> = {
   name: 'f32',
   fractionBits: 23,
   exponentBits: 8,
-  bias: 127,
   read: (e, register) => e.bind(e.fSingle(register)),
   write: (e, bits) => e.setFSingle('rd', bits),
   bits: (e, value) => e.f32ToBits(value),
   value: (e, bits) => e.bitsToF32(bits),
+  valueOf: (e, value) => e.f32(value),
+  toDouble: (e, bits) => e.promote(e.bitsToF32(bits)),
+  narrow: (e, value) => e.f32ToBits(e.demote(value)),
   constant: (e, bits) => e.i32(Number(BigInt.asIntN(32, bits))),
   widen: (e, bits) => e.extendU(bits),
-  narrow: (e, bits) => e.wrap(bits),
 };
 
-export const DOUBLE: FloatFormat<I64, F64> = {
+export const DOUBLE: HostFormat<I64, F64> = {
   name: 'f64',
   fractionBits: 52,
   exponentBits: 11,
-  bias: 1023,
   read: (e, register) => e.bind(e.f(register)),
   write: (e, bits) => e.setF('rd', bits),
   bits: (e, value) => e.f64ToBits(value),
   value: (e, bits) => e.bitsToF64(bits),
+  valueOf: (e, value) => e.f64(value),
+  toDouble: (e, bits) => e.bitsToF64(bits),
+  narrow: (e, value) => e.f64ToBits(value),
   constant: (e, bits) => e.i64(BigInt.asIntN(64, bits)),
   widen: (_e, bits) => bits,
-  narrow: (_e, bits) => bits,
 };
 
 /** Bits of the exponent `field` with no sign and no fraction. */
@@ -61,32 +72,57 @@ export function exponentMax(format: { exponentBits: number }): number {
   return (1 << format.exponentBits) - 1;
 }
 
+export function signBitOf(format: { fractionBits: number; exponentBits: number }): bigint {
+  return 1n << BigInt(format.fractionBits + format.exponentBits);
+}
+
 /** Bits without the sign, bound. */
 export function magnitude<B extends I32 | I64, V extends F32 | F64>(
   e: Emitter,
   format: FloatFormat<B, V>,
   bits: B,
 ): B {
-  const signBit = 1n << BigInt(format.fractionBits + format.exponentBits);
-  return e.bind(e.and(bits, format.constant(e, signBit - 1n)));
+  return e.bind(e.and(bits, format.constant(e, signBitOf(format) - 1n)));
 }
 
-/** True unless the value whose magnitude is given is an infinity or NaN. */
-export function isFiniteMagnitude<B extends I32 | I64, V extends F32 | F64>(
+/** True unless the bits are those of an infinity or NaN. */
+export function isFiniteNumber<B extends I32 | I64, V extends F32 | F64>(
   e: Emitter,
-  format: FloatFormat<B, V>,
-  magnitudeBits: B,
+  format: HostFormat<B, V>,
+  bits: B,
 ): I32 {
-  return e.ltU(magnitudeBits, format.constant(e, exponentAt(format, exponentMax(format))));
+  // The sign is shifted out: what is left orders magnitudes.
+  return e.ltU(doubled(e, format, bits), format.constant(e, 2n * exponentAt(format, exponentMax(format))));
 }
 
-/** True when neither value is a NaN, by its bits. */
-export function ordered<B extends I32 | I64, V extends F32 | F64>(
+/**
+ * Normal, and above the smallest normal number, to which a result below it may have been rounded: such a result
+ * is tiny after rounding to unbounded range, so it underflows.
+ */
+export function isSafelyNormal<B extends I32 | I64, V extends F32 | F64>(
   e: Emitter,
-  format: FloatFormat<B, V>,
-  a: B,
-  b: B,
+  format: HostFormat<B, V>,
+  bits: B,
 ): I32 {
-  const [x, y] = [format.value(e, a), format.value(e, b)];
-  return e.and(e.eq(x, x), e.eq(y, y));
+  const low = 2n * exponentAt(format, 2);
+  const span = 2n * exponentAt(format, exponentMax(format)) - low;
+  return e.ltU(e.sub(doubled(e, format, bits), format.constant(e, low)), format.constant(e, span));
+}
+
+export function isZero<B extends I32 | I64, V extends F32 | F64>(
+  e: Emitter,
+  format: HostFormat<B, V>,
+  bits: B,
+): I32 {
+  return e.eqz(doubled(e, format, bits));
+}
+
+function doubled<B extends I32 | I64, V extends F32 | F64>(e: Emitter, format: HostFormat<B, V>, bits: B): B {
+  return e.shl(bits, format.constant(e, 1n));
+}
+
+/** Raises `inexact` when `condition` holds, and nothing when it is raised already, which is cheaper to find out. */
+export function raiseInexactIf(e: Emitter, condition: I32): void {
+  const isClear = e.eqz(e.and(e.flags(), e.i32(INEXACT)));
+  e.if(e.and(isClear, condition), () => e.raiseFlags(e.i32(INEXACT)));
 }

@@ -1,132 +1,138 @@
 import type { Emitter, F32, F64, I32, I64 } from './emitter.ts';
-import { inNormalRange, isZeroMagnitude, sumError } from './float-arithmetic.ts';
+import { productFits, sumError, underflowsAgain, unlessHostRounds } from './float-arithmetic.ts';
 import {
   DOUBLE,
-  type FloatFormat,
-  INEXACT,
-  isFiniteMagnitude,
-  magnitude,
-  ROUND_NEAREST_EVEN,
+  exponentAt,
+  type HostFormat,
+  isSafelyNormal,
+  isZero,
+  ROUNDING,
+  raiseInexactIf,
   SINGLE,
+  signBitOf,
 } from './float-format.ts';
 import type { Semantics } from './instruction.ts';
 
 /** Which of the product and the addend a variant negates. */
-interface Negated {
+export interface Negated {
   readonly product: boolean;
   readonly addend: boolean;
 }
 
-/** A result computed with WebAssembly's operations, rounded to nearest even, when `valid`. */
-interface Fused<B extends I32 | I64> {
-  readonly bits: B;
-  /** Whether the operands permit this computation. */
-  readonly valid: I32;
-  readonly exact: I32;
+/** Operands in registers, and as values with their signs turned as the variant says. */
+interface Operands<B extends I32 | I64, V extends F32 | F64> {
+  readonly mode: () => I32;
+  readonly a: B;
+  readonly b: B;
+  readonly x: V;
+  readonly y: V;
+  readonly z: V;
+  readonly soft: (mode: I32) => void;
 }
 
 /**
- * fmadd.s and its variants. The product of two singles is exact as a double. Its sum with the addend, rounded to
- * odd, has more than the two bits beyond a single's that make a second rounding give what one would have (Boldo
- * and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd", 2008).
+ * fmadd.s and its variants. Where the host has no fused operation, the sum is made in double precision: there
+ * the product of two singles is exact, and rounding a second time, to single, is wrong only where the first gave a value
+ * half way between two singles.
  */
 export const fusedSingle = (negated: Negated): Semantics =>
-  fused(SINGLE, negated, (e, a, b, c) => {
-    const double = (bits: I32) => e.bind(e.promote(e.bitsToF32(bits)));
-    const sum = oddSum(e, e.bind(e.mul(double(a), double(b))), double(c));
-    const single = e.bind(e.demote(sum.value));
-    const exact = e.and(sum.exact, e.eq(e.promote(single), sum.value));
-    return { bits: e.bind(e.f32ToBits(single)), valid: e.i32(1), exact };
+  fused(SINGLE, negated, (e, { mode, x, y, z, soft }) => {
+    const sumInDouble = () => {
+      const [product, addend] = [e.bind(e.mul(e.promote(x), e.promote(y))), e.bind(e.promote(z))];
+      const sum = e.bind(e.add(product, addend));
+      return { sum, error: () => sumError(e, product, addend, sum) };
+    };
+    const host = e.multiplyAdd(x, y, z);
+    const wide = host === undefined ? sumInDouble() : undefined;
+    const result = e.bind(host ?? e.demote(wide!.sum));
+    const bits = e.bind(e.f32ToBits(result));
+    const inRange = isSafelyNormal(e, SINGLE, bits);
+    const roundedOnce = wide === undefined ? inRange : e.and(inRange, e.eqz(isHalfWay(e, wide.sum)));
+    unlessHostRounds(e, roundedOnce, () => {
+      const rm = mode();
+      const { sum, error } = wide ?? sumInDouble();
+      const sumIsExact = e.bind(e.eq(error(), e.f64(0)));
+      const exact = e.bind(e.and(sumIsExact, e.eq(e.promote(result), sum)));
+      const known =
+        wide === undefined
+          ? e.or(inRange, underflowsAgain(e, SINGLE, rm, bits))
+          : e.or(roundedOnce, e.and(inRange, e.ne(sumIsExact, e.i32(0))));
+      const nearest = e.eq(rm, e.i32(ROUNDING.nearestEven));
+      e.if(e.eqz(e.and(nearest, e.or(e.ne(exact, e.i32(0)), known))), () => soft(rm));
+      raiseInexactIf(e, e.eqz(exact));
+    });
+    return bits;
   });
 
-/** fmadd.d and its variants: algorithm Fma of the same paper, for operands whose error terms cannot underflow. */
+/** The last bit of a single, in a double, and the bits below it. */
+const BELOW_SINGLE = 29n;
+
+/** The double lies half way between two singles (of the normal range). */
+function isHalfWay(e: Emitter, value: F64): I32 {
+  const below = e.and(e.f64ToBits(value), e.i64((1n << BELOW_SINGLE) - 1n));
+  return e.eq(below, e.i64(1n << (BELOW_SINGLE - 1n)));
+}
+
+/** fmadd.d and its variants. */
 export const fusedDouble = (negated: Negated): Semantics =>
-  fused(DOUBLE, negated, (e, a, b, c) => {
-    const [x, y, z] = [e.bitsToF64(a), e.bitsToF64(b), e.bitsToF64(c)];
-    const product = e.bind(e.mul(x, y));
-    const productLow = productError(e, x, y, product);
-    const lower = e.bind(e.add(z, productLow));
-    const lowerLow = e.bind(sumError(e, z, productLow, lower));
-    const upper = e.bind(e.add(product, lower));
-    const upperLow = e.bind(sumError(e, product, lower, upper));
-    const rest = oddSum(e, lowerLow, upperLow);
-    const result = e.bind(e.add(upper, rest.value));
-    const exact = e.and(rest.exact, e.eq(sumError(e, upper, rest.value, result), e.f64(0)));
-    // A zero factor leaves the addend, exactly, and the sign of a sum of zeros as rounding to nearest has it.
-    const zero = e.bind(e.or(isZeroMagnitude(e, DOUBLE, a), isZeroMagnitude(e, DOUBLE, b)));
-    const bits = e.bind(e.f64ToBits(e.select(zero, e.add(product, z), result)));
-    const valid = e.and(e.and(isModerate(e, a), isModerate(e, b)), isBelow(e, c, ADDEND_LIMIT));
-    return { bits, valid: e.or(zero, valid), exact: e.or(zero, exact) };
+  fused(DOUBLE, negated, (e, { mode, a, b, x, y, z, soft }) => {
+    const host = e.multiplyAdd(x, y, z);
+    const emulated = host === undefined ? emulatedDouble(e, x, y, z) : undefined;
+    const bits = e.bind(e.f64ToBits(host ?? emulated!.value));
+    const inRange = isSafelyNormal(e, DOUBLE, bits);
+    unlessHostRounds(e, emulated === undefined ? inRange : e.and(inRange, emulated.valid), () => {
+      const rm = mode();
+      const product = e.bind(e.mul(x, y));
+      const sum = e.bind(e.add(product, z));
+      const fits = e.and(isSafelyNormal(e, DOUBLE, e.f64ToBits(product)), productFits(e, DOUBLE, a, b));
+      const fromZero = e.or(isZero(e, DOUBLE, a), isZero(e, DOUBLE, b));
+      const error = e.bind(sumError(e, product, z, sum));
+      // Of an exact product, what is rounded is the sum; an error that is not finite is none.
+      const isSum = e.and(e.or(fits, fromZero), e.eq(bits, e.f64ToBits(sum)));
+      const known = e.and(isSum, e.lt(e.abs(error), e.f64(Number.POSITIVE_INFINITY)));
+      const usable = host === undefined ? known : e.or(known, underflowsAgain(e, DOUBLE, rm, bits));
+      const nearest = e.eq(rm, e.i32(ROUNDING.nearestEven));
+      e.if(e.eqz(e.and(nearest, usable)), () => soft(rm));
+      raiseInexactIf(e, e.ne(error, e.f64(0)));
+    });
+    return bits;
   });
 
 /**
- * Exponents of factors from -450 to 449: splitting them does not overflow, and their product's error, 106 bits
- * below, is normal. An addend below 2^977 does not overflow with it.
+ * A multiply-add of doubles from single operations. The product and its rounding error are exact (Dekker), so is the sum of
+ * product and addend with its error (Knuth), which leaves `sum + rest`. `rest` itself is rounded: the result is right if it
+ * stays the same when `rest` is a little larger and a little smaller (after Ziv's rounding test, Handbook of
+ * Floating-Point Arithmetic, 12.3).
  */
-const FACTOR_EXPONENTS = { low: 573, span: 900 };
-const ADDEND_LIMIT = 2000;
-
-function isModerate(e: Emitter, bits: I64): I32 {
-  const exponent = e.shrU(magnitude(e, DOUBLE, bits), e.i64(DOUBLE.fractionBits));
-  return e.ltU(e.sub(exponent, e.i64(FACTOR_EXPONENTS.low)), e.i64(FACTOR_EXPONENTS.span));
+function emulatedDouble(e: Emitter, x: F64, y: F64, z: F64): { value: F64; valid: I32 } {
+  const product = e.bind(e.mul(x, y));
+  const productLow = e.bind(productError(e, x, y, product));
+  const sum = e.bind(e.add(product, z));
+  const rest = e.bind(e.add(sumError(e, product, z, sum), productLow));
+  const least = e.bind(e.add(sum, e.mul(rest, e.f64(1 - 2 ** -52))));
+  const most = e.add(sum, e.mul(rest, e.f64(1 + 2 ** -52)));
+  const value = e.bind(e.select(e.eq(rest, e.f64(0)), sum, least));
+  // The error of the product is exact when its last bit, 106 below the product's first, is no less than 2^-1074.
+  const size = e.shl(e.f64ToBits(product), e.i64(1));
+  const low = 2n * exponentAt(DOUBLE, PRODUCT_EXPONENTS.low);
+  const isModerate = e.ltU(
+    e.sub(size, e.i64(low)),
+    e.i64(2n * exponentAt(DOUBLE, PRODUCT_EXPONENTS.high) - low),
+  );
+  const isCertain = e.or(e.eq(least, most), e.eq(productLow, e.f64(0)));
+  return { value, valid: e.and(isModerate, isCertain) };
 }
 
-function isBelow(e: Emitter, bits: I64, exponentLimit: number): I32 {
-  const exponent = e.shrU(magnitude(e, DOUBLE, bits), e.i64(DOUBLE.fractionBits));
-  return e.ltU(exponent, e.i64(exponentLimit));
-}
+/** Exponent fields of products whose error can be computed. */
+const PRODUCT_EXPONENTS = { low: 1023 - 960, high: 1023 + 1000 };
 
-function fused<B extends I32 | I64, V extends F32 | F64>(
-  format: FloatFormat<B, V>,
-  negated: Negated,
-  compute: (e: Emitter, a: B, b: B, c: B) => Fused<B>,
-): Semantics {
-  const signBit = 1n << BigInt(format.fractionBits + format.exponentBits);
-  const flip = (e: Emitter, bits: B, flipped: boolean) =>
-    flipped ? e.bind(e.xor(bits, format.constant(e, signBit))) : bits;
-  return (e) => {
-    e.requireFloat();
-    const mode = e.roundingMode();
-    const a = flip(e, format.read(e, 'rs1'), negated.product);
-    const b = format.read(e, 'rs2');
-    const c = flip(e, format.read(e, 'rs3'), negated.addend);
-    const { bits, valid, exact } = compute(e, a, b, c);
-    const size = magnitude(e, format, bits);
-    const knownInexact = e.and(e.and(e.flags(), e.i32(INEXACT)), inNormalRange(e, format, size));
-    const usable = e.and(e.and(valid, isFiniteMagnitude(e, format, size)), e.or(exact, knownInexact));
-    e.if(
-      e.and(e.eq(mode, e.i32(ROUND_NEAREST_EVEN)), usable),
-      () => format.write(e, bits),
-      () => {
-        const [x, y, z] = [format.widen(e, a), format.widen(e, b), format.widen(e, c)];
-        format.write(e, format.narrow(e, e.soft('fma', format.name, mode, x, y, z)));
-      },
-    );
-  };
-}
-
-/** `x + y` rounded to odd: of the two doubles around an inexact sum, the one whose last bit is set. */
-function oddSum(e: Emitter, x: F64, y: F64): { value: F64; exact: I32 } {
-  const sum = e.bind(e.add(x, y));
-  const error = e.bind(sumError(e, x, y, sum));
-  const bits = e.bind(e.f64ToBits(sum));
-  const exact = e.bind(e.eq(error, e.f64(0)));
-  // An error with the sum's sign means that the exact value lies beyond it, else short of it.
-  const outward = e.geS(e.xor(e.f64ToBits(error), bits), e.i64(0));
-  const step = e.select(outward, e.i64(1), e.i64(-1));
-  const isEven = e.eqz(e.and(bits, e.i64(1)));
-  const moves = e.and(isEven, e.eqz(exact));
-  const value = e.bind(e.bitsToF64(e.select(moves, e.add(bits, step), bits)));
-  return { value, exact };
-}
-
-/** The rounding error of `product = x * y`, exactly, by Veltkamp's splitting and Dekker's product. */
+/** The rounding error of `product = x * y`, by Veltkamp's splitting and Dekker's product; not finite when a step overflows. */
 function productError(e: Emitter, x: F64, y: F64, product: F64): F64 {
   const [xHigh, xLow] = split(e, x);
   const [yHigh, yLow] = split(e, y);
   const first = e.sub(e.mul(xHigh, yHigh), product);
   const second = e.add(e.add(first, e.mul(xHigh, yLow)), e.mul(xLow, yHigh));
-  return e.bind(e.add(second, e.mul(xLow, yLow)));
+  return e.add(second, e.mul(xLow, yLow));
 }
 
 /** `x` as the sum of two doubles of 26 bits each. */
@@ -134,4 +140,32 @@ function split(e: Emitter, x: F64): [F64, F64] {
   const scaled = e.bind(e.mul(x, e.f64(2 ** 27 + 1)));
   const high = e.bind(e.sub(scaled, e.sub(scaled, x)));
   return [high, e.bind(e.sub(x, high))];
+}
+
+function fused<B extends I32 | I64, V extends F32 | F64>(
+  format: HostFormat<B, V>,
+  negated: Negated,
+  compute: (e: Emitter, operands: Operands<B, V>) => B,
+): Semantics {
+  return (e) => {
+    e.requireFloat();
+    const [a, b, c] = [format.read(e, 'rs1'), format.read(e, 'rs2'), format.read(e, 'rs3')];
+    const value = (bits: B, turned: boolean): V => {
+      const plain = format.value(e, bits);
+      return e.bind(turned ? e.neg(plain) : plain);
+    };
+    const wide = (bits: B, turned: boolean): I64 =>
+      format.widen(e, turned ? e.xor(bits, format.constant(e, signBitOf(format))) : bits);
+    const bits = compute(e, {
+      mode: () => e.roundingMode(),
+      a,
+      b,
+      x: value(a, negated.product),
+      y: value(b, false),
+      z: value(c, negated.addend),
+      soft: (mode) =>
+        e.soft('fma', format.name, mode, wide(a, negated.product), wide(b, false), wide(c, negated.addend)),
+    });
+    format.write(e, bits);
+  };
 }

@@ -1,5 +1,5 @@
 /** How an instruction's immediate is spread over the encoding (unprivileged, "Immediate Encoding Variants"). */
-export type ImmediateKind = 'none' | 'I' | 'S' | 'B' | 'U' | 'J' | 'shift5' | 'shift6' | 'zimm';
+export type ImmediateKind = 'none' | 'I' | 'S' | 'B' | 'U' | 'J' | 'shift5' | 'shift6' | 'zimm' | 'block';
 
 export interface FormatInfo {
   /** The bits that tell instructions of this format apart; all others are operands. */
@@ -7,9 +7,11 @@ export interface FormatInfo {
   readonly immediate: ImmediateKind;
   /**
    * Operands in the order of assembly text. Tokens: `rd rs1 rs2` integer and `fd fs1 fs2 fs3` float registers,
+   * `rdpair rs2pair` an even register that stands for itself and the next,
    * `imm` a signed number, `upper` the 20 bits of lui and auipc, `shamt`, `target` a pc-relative address, `csr`,
    * `zimm`, `pred succ` of a fence, `rm` a rounding mode, left out when dynamic, `exactrm` one of a conversion that
-   * never rounds, left out when to nearest, as assemblers encode it. All else is literal.
+   * never rounds, left out when to nearest, as assemblers encode it, `rtz` the only mode there is, `fli` a constant
+   * of Zfa. All else is literal.
    */
   readonly syntax: string;
   /** Assembly appends `.aq`, `.rl` or `.aqrl` to the mnemonic from bits 26:25. */
@@ -43,7 +45,10 @@ export const FORMATS = {
   csr: format(FUNCT3, 'none', 'rd,csr,rs1'),
   'csr-imm': format(FUNCT3, 'zimm', 'rd,csr,zimm'),
   amo: format(0xf800707f, 'none', 'rd,rs2,(rs1)', true),
+  'amo-pair': format(0xf81070ff, 'none', 'rdpair,rs2pair,(rs1)', true),
   lr: format(0xf9f0707f, 'none', 'rd,(rs1)', true),
+  'cache-block': format(0xfff07fff, 'none', '(rs1)'),
+  prefetch: format(0x01f07fff, 'block', 'imm(rs1)'),
   // The other fields of a fence are reserved for finer fences and must be ignored ("Memory Ordering Instructions").
   fence: format(FUNCT3, 'none', 'pred,succ'),
   'fence.i': format(FUNCT3, 'none', ''),
@@ -62,6 +67,8 @@ export const FORMATS = {
   'int-to-float-rm': format(ALL_BUT_RD_RS1_RM, 'none', 'fd,rs1,rm'),
   'float-to-int': format(ALL_BUT_RD_RS1, 'none', 'rd,fs1'),
   'int-to-float': format(ALL_BUT_RD_RS1, 'none', 'fd,rs1'),
+  'float-constant': format(ALL_BUT_RD_RS1, 'zimm', 'fd,fli'),
+  'float-to-int-rtz': format(ALL_BUT_RD_RS1, 'none', 'rd,fs1,rtz'),
 } as const satisfies Record<string, FormatInfo>;
 
 export type Format = keyof typeof FORMATS;
@@ -86,6 +93,8 @@ export function decodeImmediate(kind: ImmediateKind, raw: number): number {
       return (raw >> 20) & (kind === 'shift5' ? 0x1f : 0x3f);
     case 'zimm':
       return (raw >> 15) & 0x1f;
+    case 'block':
+      return (raw >> 25) << 5;
   }
 }
 
@@ -110,5 +119,7 @@ export function encodeImmediate(kind: ImmediateKind, value: number): number {
       return (value & 0x3f) << 20;
     case 'zimm':
       return (value & 0x1f) << 15;
+    case 'block':
+      return (value >> 5) << 25;
   }
 }

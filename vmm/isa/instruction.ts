@@ -9,14 +9,32 @@ export type Extension =
   | 'A'
   | 'F'
   | 'D'
-  | 'C'
-  | 'Zba'
-  | 'Zbb'
-  | 'Zbs'
-  | 'Zicond'
   | 'Zicsr'
   | 'Zifencei'
+  | 'Zicond'
+  | 'Zicbom'
+  | 'Zicbop'
+  | 'Zicboz'
+  | 'Zihintntl'
+  | 'Zihintpause'
+  | 'Zimop'
+  | 'Zabha'
+  | 'Zacas'
+  | 'Zawrs'
+  | 'Zfa'
+  | 'Zfh'
+  | 'Zfhmin'
+  | 'Zba'
+  | 'Zbb'
+  | 'Zbc'
+  | 'Zbkb'
+  | 'Zbkx'
+  | 'Zbs'
+  | 'Svinval'
   | 'Privileged';
+
+/** As `Extension`, of 16-bit instructions. */
+export type CompressedExtension = 'C' | 'Zcb' | 'Zcmop' | 'Zihintntl';
 
 export type Semantics = (e: Emitter) => void;
 
@@ -35,6 +53,13 @@ export interface Instruction {
   readonly description: string;
   /** Writes the instruction's effect to an emitter; without a jump, execution goes on at the next instruction. */
   readonly semantics: Semantics;
+  /** Where `extension` alone does not decide: sets of extensions each of which, complete, brings the instruction. */
+  readonly broughtBy?: readonly (readonly Extension[])[];
+  /**
+   * The instruction some of whose encodings these are: hints stand in encodings of others that have no effect. Where
+   * this one's extension is off, its encodings mean that instruction.
+   */
+  readonly refines?: string;
 }
 
 /**
@@ -44,13 +69,17 @@ export interface Instruction {
 export interface CompressedInstruction {
   /** `c.addi`, `c.lwsp`, … */
   readonly name: string;
-  readonly extension: 'C';
+  readonly extension: CompressedExtension;
   /** Operands in the order of assembly text; see `COMPRESSED_TOKENS` in syntax.ts. */
   readonly syntax: string;
   readonly match: number;
   readonly mask: number;
   readonly immediate: CompressedImmediate | undefined;
   readonly description: string;
+  /** What it needs besides its extension, C and what its expansion needs. */
+  readonly needs?: readonly Extension[];
+  /** As `Instruction.refines`. */
+  readonly refines?: string;
   /** The 32-bit encoding it stands for, as a signed number; `undefined` when these bits are reserved. */
   readonly expand: (raw16: number) => number | undefined;
 }
@@ -60,6 +89,16 @@ export interface CompressedImmediate {
   decode(raw16: number): number;
   /** The bits that hold `value`, or `undefined` when it does not fit. */
   encode(value: number): number | undefined;
+}
+
+/** The same instruction, brought by several extensions. */
+export function broughtBy(instruction: Instruction, ...sets: readonly (readonly Extension[])[]): Instruction {
+  return { ...instruction, broughtBy: sets };
+}
+
+/** A hint: some encodings of another instruction, in which that has no effect. */
+export function hint(refines: string, instruction: Instruction): Instruction {
+  return { ...instruction, refines };
 }
 
 /** Makes the entries of one extension, with the mask that follows from the format. */

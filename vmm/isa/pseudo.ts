@@ -107,6 +107,7 @@ export const ALIASES: readonly Alias[] = [
 
   ...signs('s', 'single'),
   ...signs('d', 'double'),
+  ...signs('h', 'half'),
 
   alias(
     'fence.tso',
@@ -114,13 +115,6 @@ export const ALIASES: readonly Alias[] = [
     { fm: 8, pred: 3, succ: 3, rd: 0, rs1: 0 },
     '',
     'Orders as total store order does.',
-  ),
-  alias(
-    'pause',
-    'fence',
-    { fm: 0, pred: 1, succ: 0, rd: 0, rs1: 0 },
-    '',
-    'A hint that this hart waits in a loop (Zihintpause).',
   ),
   alias('fence', 'fence', { pred: 15, succ: 15 }, '', 'Orders all earlier accesses before all later ones.'),
   alias(
@@ -201,6 +195,8 @@ const ASSEMBLER_ONLY: readonly PseudoInstruction[] = [
   ),
   ...comparisons('s'),
   ...comparisons('d'),
+  ...comparisons('h'),
+  ...['s', 'd', 'h'].flatMap(quietComparisons),
   pseudo('move', 'rd,rs1', 'An older name of mv.', 'addi rd,rs1,0'),
   pseudo('scall', '', 'An older name of ecall.', 'ecall'),
   pseudo('sbreak', '', 'An older name of ebreak.', 'ebreak'),
@@ -296,6 +292,24 @@ function signs(suffix: string, kind: string): Alias[] {
     alias(`fmv.${suffix}`, `fsgnj.${suffix}`, { same: true }, 'fd,fs1', `Copies a ${kind}.`),
     alias(`fneg.${suffix}`, `fsgnjn.${suffix}`, { same: true }, 'fd,fs1', `Negates a ${kind}.`),
     alias(`fabs.${suffix}`, `fsgnjx.${suffix}`, { same: true }, 'fd,fs1', `Absolute value of a ${kind}.`),
+  ];
+}
+
+/** Zfa's quiet comparisons, likewise. */
+function quietComparisons(suffix: string): PseudoInstruction[] {
+  return [
+    pseudo(
+      `fgtq.${suffix}`,
+      'rd,fs1,fs2',
+      'Sets rd to 1 if fs1 is greater than fs2, else to 0; quiet on NaNs.',
+      `fltq.${suffix} rd,fs2,fs1`,
+    ),
+    pseudo(
+      `fgeq.${suffix}`,
+      'rd,fs1,fs2',
+      'Sets rd to 1 if fs1 is at least fs2, else to 0; quiet on NaNs.',
+      `fleq.${suffix} rd,fs2,fs1`,
+    ),
   ];
 }
 

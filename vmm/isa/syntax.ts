@@ -1,6 +1,7 @@
 import { csrByName, csrByNumber } from './csrs.ts';
 import { decodeImmediate, encodeImmediate, FORMATS, type FormatInfo } from './formats.ts';
 import type { CompressedInstruction, Instruction } from './instruction.ts';
+import { loadImmediateText, parseLoadImmediate } from './load-immediate.ts';
 import { FLOAT_REGISTER_NAMES, floatRegister, integerRegister, REGISTER_NAMES } from './registers.ts';
 
 /** An encoding to be written as text: its bits, and its immediate as decoded. */
@@ -26,6 +27,8 @@ export const TOKENS: Readonly<Record<string, Token>> = {
   rd: register(REGISTER_NAMES, integerRegister, 7),
   rs1: register(REGISTER_NAMES, integerRegister, 15),
   rs2: register(REGISTER_NAMES, integerRegister, 20),
+  rdpair: evenRegister(7),
+  rs2pair: evenRegister(20),
   fd: register(FLOAT_REGISTER_NAMES, floatRegister, 7),
   fs1: register(FLOAT_REGISTER_NAMES, floatRegister, 15),
   fs2: register(FLOAT_REGISTER_NAMES, floatRegister, 20),
@@ -46,6 +49,14 @@ export const TOKENS: Readonly<Record<string, Token>> = {
   succ: fenceSet(20),
   rm: { ...roundingMode(), omitted: 'dyn' },
   exactrm: { ...roundingMode(), omitted: 'rne' },
+  rtz: { print: () => 'rtz', parse: (text) => (text === 'rtz' ? { bits: 0 } : undefined) },
+  fli: {
+    print: ({ imm }) => loadImmediateText(imm),
+    parse: (text) => {
+      const imm = parseLoadImmediate(text);
+      return imm === undefined ? undefined : { imm };
+    },
+  },
 };
 
 /**
@@ -77,7 +88,7 @@ export function splitSyntax(syntax: string): readonly string[] {
 
 export const isCompressed = (
   instruction: Instruction | CompressedInstruction,
-): instruction is CompressedInstruction => instruction.extension === 'C';
+): instruction is CompressedInstruction => 'expand' in instruction;
 
 /** Syntax, tokens and immediate of any instruction, for the assembler. */
 export function syntaxOf(instruction: Instruction | CompressedInstruction): {
@@ -118,6 +129,15 @@ function register(
       return number === undefined ? undefined : { bits: number << shift };
     },
   };
+}
+
+/** A register that stands for itself and the next one: only even ones do ("Zacas"). */
+function evenRegister(shift: number): Token {
+  const numberOf = (name: string): number | undefined => {
+    const number = integerRegister(name);
+    return number === undefined || (number & 1) !== 0 ? undefined : number;
+  };
+  return register(REGISTER_NAMES, numberOf, shift);
 }
 
 /** A three-bit field, which names x8 to x15 or f8 to f15. */

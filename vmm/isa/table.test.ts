@@ -7,13 +7,25 @@ import { COMPRESSED_TOKENS, splitSyntax, TOKENS } from './syntax.ts';
 import { COMPRESSED, INSTRUCTIONS, instructionByName } from './table.ts';
 
 describe('the instruction table', () => {
-  test('no two 32-bit encodings overlap', () => {
+  test('no two 32-bit encodings overlap but where one refines the other', () => {
     const overlaps = INSTRUCTIONS.flatMap((a, index) =>
       INSTRUCTIONS.slice(index + 1)
         .filter((b) => ((a.match ^ b.match) & a.mask & b.mask) === 0)
+        .filter((b) => a.refines !== b.name && b.refines !== a.name)
         .map((b) => `${a.name} and ${b.name}`),
     );
     expect(overlaps).toEqual([]);
+  });
+
+  test('what refines another has some of its encodings', () => {
+    const refining = [...INSTRUCTIONS, ...COMPRESSED].filter(({ refines }) => refines !== undefined);
+    expect(refining.length).toBeGreaterThan(8);
+    for (const { name, match, mask, refines } of refining) {
+      const refined = instructionByName(refines!)!;
+      expect(mask & refined.mask, name).toBe(refined.mask);
+      expect(match & refined.mask, name).toBe(refined.match);
+      expect(mask, name).not.toBe(refined.mask);
+    }
   });
 
   test('at most one instruction has each 16-bit encoding', () => {
@@ -22,8 +34,9 @@ describe('the instruction table', () => {
       const legal = COMPRESSED.filter(
         ({ match, mask, expand }) => (raw & mask) === match && expand(raw) !== undefined,
       );
-      if (legal.length > 1)
-        overlaps.push(`0x${raw.toString(16)}: ${legal.map(({ name }) => name).join(', ')}`);
+      const unrefined = legal.filter(({ name }) => !legal.some(({ refines }) => refines === name));
+      if (unrefined.length > 1)
+        overlaps.push(`0x${raw.toString(16)}: ${unrefined.map(({ name }) => name).join(', ')}`);
     }
     expect(overlaps).toEqual([]);
   });
@@ -119,11 +132,15 @@ describe('decoding', () => {
   test(`agrees with match and mask on random words (SEED=${SEED})`, () => {
     const { next } = random(SEED);
     const target = createDecoded();
+    const hints = INSTRUCTIONS.filter(({ refines }) => refines !== undefined);
     for (let i = 0; i < 100_000; i++) {
-      const raw = Number(next() & 0xffffffffn) | 3;
-      const expected = INSTRUCTIONS.findIndex(({ match, mask }) => (raw & mask) === match);
-      const index = decodeInto(target, raw) ? target.index : -1;
-      if (index !== expected) expect(index, raw.toString(16)).toBe(expected);
+      const bits = Number(BigInt.asIntN(32, next()));
+      const near = hints[i]!;
+      const raw = i < hints.length ? near.match | (bits & ~near.mask) : bits | 3;
+      const possible = INSTRUCTIONS.filter(({ match, mask }) => (raw & mask) === match);
+      const expected = possible.find(({ name }) => !possible.some(({ refines }) => refines === name));
+      const found = decodeInto(target, raw) ? INSTRUCTIONS[target.index] : undefined;
+      if (found !== expected) expect(found, raw.toString(16)).toBe(expected);
     }
   });
 });

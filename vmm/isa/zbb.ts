@@ -1,10 +1,13 @@
+import { reverseBytes } from './bit-groups.ts';
 import type { Emitter, I32, I64 } from './emitter.ts';
-import { entriesOf, type Instruction } from './instruction.ts';
+import { broughtBy, entriesOf, type Instruction } from './instruction.ts';
 
 const entry = entriesOf('Zbb');
 
-/** Zbb (unprivileged, "Zbb: Basic bit-manipulation"). */
-export const ZBB: readonly Instruction[] = [
+/** What Zbkb (unprivileged, "Zbkb: Bit-manipulation for Cryptography") has of these too. */
+const ALSO_ZBKB = new Set(['andn', 'orn', 'xnor', 'rol', 'rolw', 'ror', 'rori', 'roriw', 'rorw', 'rev8']);
+
+const BASIC: readonly Instruction[] = [
   entry(
     'andn',
     'R',
@@ -114,13 +117,17 @@ export const ZBB: readonly Instruction[] = [
     'Sign-extends the low 16 bits.',
     unary((e, a) => e.extend16(a)),
   ),
-  entry(
-    'zext.h',
-    'unary',
-    0x0800403b,
-    'Zero-extends the low 16 bits.',
-    unary((e, a) => e.and(a, e.i64(0xffff))),
-  ),
+  {
+    ...entry(
+      'zext.h',
+      'unary',
+      0x0800403b,
+      'Zero-extends the low 16 bits.',
+      unary((e, a) => e.and(a, e.i64(0xffff))),
+    ),
+    // A packw of rs1 and x0 (unprivileged, "zext.h").
+    refines: 'packw',
+  },
 
   entry(
     'rol',
@@ -174,12 +181,19 @@ export const ZBB: readonly Instruction[] = [
       e.setX('rd', e.mul(e.shrU(tops, e.i64(7)), e.i64(0xff)));
     },
   ),
-  entry('rev8', 'unary', 0x6b805013, 'Reverses the order of the bytes.', (e) => {
-    const bytes = swapNeighbours(e, e.x('rs1'), 8, 0x00ff00ff00ff00ffn);
-    const halves = swapNeighbours(e, bytes, 16, 0x0000ffff0000ffffn);
-    e.setX('rd', e.rotl(halves, e.i64(32)));
-  }),
+  entry(
+    'rev8',
+    'unary',
+    0x6b805013,
+    'Reverses the order of the bytes.',
+    unary((e, a) => reverseBytes(e, a)),
+  ),
 ];
+
+/** Zbb (unprivileged, "Zbb: Basic bit-manipulation"). */
+export const ZBB: readonly Instruction[] = BASIC.map((each) =>
+  ALSO_ZBKB.has(each.name) ? broughtBy(each, ['Zbb'], ['Zbkb']) : each,
+);
 
 function binary(operation: (e: Emitter, a: I64, b: I64) => I64) {
   return (e: Emitter) => e.setX('rd', operation(e, e.x('rs1'), e.x('rs2')));
@@ -203,11 +217,4 @@ function choose(prefersFirst: (e: Emitter, a: I64, b: I64) => I32) {
 
 function not(e: Emitter, a: I64): I64 {
   return e.xor(a, e.i64(-1));
-}
-
-/** Exchanges neighbouring groups of `width` bits; `low` selects the lower of each pair. */
-function swapNeighbours(e: Emitter, value: I64, width: number, low: bigint): I64 {
-  const bound = e.bind(value);
-  const raised = e.shl(e.and(bound, e.i64(low)), e.i64(width));
-  return e.or(raised, e.and(e.shrU(bound, e.i64(width)), e.i64(low)));
 }

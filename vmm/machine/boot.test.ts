@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { tinyElf } from '../../test/support/tiny-guest.ts';
 import type { MachineImages } from '../contracts/machine.ts';
 import { createGuestMemory } from '../hart/index.ts';
+import { DEFAULT_ISA } from '../isa/extensions.ts';
 import { type VmConfigInput, vmConfigSchema } from '../protocol/messages.ts';
 import { type BootPlan, firmwareKind, loadGuest } from './boot.ts';
 import { decodeFdt, encodeFdt, fdtChild, fdtNode } from './fdt.ts';
-import { ISA } from './index.ts';
 
 const MIB = 1 << 20;
 const RAM = 0x8000_0000;
@@ -17,7 +17,7 @@ function boot(
 ): { plan: BootPlan; at: (address: number) => number } {
   const parsed = vmConfigSchema.parse(config);
   const memory = createGuestMemory({ ramBase: RAM, ramSize: parsed.memory, harts: parsed.harts });
-  const plan = loadGuest(memory, parsed, images, ISA);
+  const plan = loadGuest(memory, parsed, images, DEFAULT_ISA);
   return { plan, at: (address) => memory.ram[address - RAM]! };
 }
 

@@ -3,6 +3,7 @@ import { VmError } from '../base/vm-error.ts';
 import { type Hart, PRIVILEGE } from '../contracts/hart.ts';
 import type { MachineImages } from '../contracts/machine.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
+import type { IsaConfig } from '../isa/extensions.ts';
 import type { VmConfig } from '../protocol/messages.ts';
 import { bootRom, FW_DYNAMIC_INFO } from './boot-rom.ts';
 import { buildDeviceTree, type ChosenOptions, withChosen } from './device-tree.ts';
@@ -46,7 +47,7 @@ export function loadGuest(
   memory: GuestMemory,
   config: VmConfig,
   images: MachineImages,
-  isa: string,
+  isa: IsaConfig,
 ): BootPlan {
   const kind = firmwareKind(config);
   const ramBase = BigInt(memory.ramBase);
@@ -152,7 +153,7 @@ function placeDeviceTree(
   config: VmConfig,
   given: Uint8Array | undefined,
   chosen: ChosenOptions,
-  isa: string,
+  isa: IsaConfig,
   taken: readonly Range[],
 ): BootPlan['deviceTree'] {
   const data =

@@ -1,4 +1,6 @@
 import { PLIC_SOURCE_MAX } from '../devices/plic.ts';
+import { BLOCK_BYTES } from '../hart/index.ts';
+import { type IsaConfig, isaExtensions, isaString } from '../isa/extensions.ts';
 import { cells64, encodeFdt, type FdtNode, type FdtValue, fdtChild, fdtNode, fdtValue } from './fdt.ts';
 import { MEMORY_MAP, RAM_BASE, type Region } from './memory-map.ts';
 
@@ -7,8 +9,8 @@ export interface DeviceTreeOptions {
   readonly harts: number;
   /** Bytes of RAM. */
   readonly memory: number;
-  /** The harts' `riscv,isa` string. */
-  readonly isa: string;
+  /** What the harts have. */
+  readonly isa: IsaConfig;
   readonly chosen: ChosenOptions;
 }
 
@@ -137,7 +139,7 @@ function platformBus(plic: number): FdtNode {
   });
 }
 
-function cpusNode(harts: number, isa: string, phandles: Phandles): FdtNode {
+function cpusNode(harts: number, isa: IsaConfig, phandles: Phandles): FdtNode {
   const numbers = Array.from({ length: harts }, (_, hart) => hart);
   const cpus = numbers.map((hart) =>
     fdtNode(
@@ -148,7 +150,10 @@ function cpusNode(harts: number, isa: string, phandles: Phandles): FdtNode {
         reg: [hart],
         status: 'okay',
         compatible: 'riscv',
-        'riscv,isa': isa,
+        ...blockSizes(isa),
+        'riscv,isa-extensions': isaExtensions(isa),
+        'riscv,isa-base': 'rv64i',
+        'riscv,isa': isaString(isa),
         'mmu-type': 'riscv,sv57',
       },
       [
@@ -167,6 +172,12 @@ function cpusNode(harts: number, isa: string, phandles: Phandles): FdtNode {
     { '#address-cells': [1], '#size-cells': [0], 'timebase-frequency': [TIMEBASE_FREQUENCY] },
     [...cpus, fdtNode('cpu-map', {}, [fdtNode('cluster0', {}, cores)])],
   );
+}
+
+/** The cache-block sizes of the extensions that need them (Linux's binding "riscv/cpus.yaml"). */
+function blockSizes(isa: IsaConfig): Record<string, FdtValue> {
+  const sized = ['zicbop', 'zicboz', 'zicbom'].filter((name) => isa.has(name));
+  return Object.fromEntries(sized.map((name) => [`riscv,${name.slice(2)}-block-size`, [BLOCK_BYTES]]));
 }
 
 function socNode(harts: number, phandles: Phandles): FdtNode {

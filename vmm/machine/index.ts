@@ -1,2 +1,2 @@
 /** A machine of QEMU's `virt` shape: board, boot, and the loop that runs its harts. */
-export { createMachine, ISA, type MachineOptions } from './machine.ts';
+export { createMachine, type MachineOptions } from './machine.ts';

@@ -13,7 +13,9 @@ import type {
 import type { GuestMemory } from '../contracts/memory.ts';
 import type { Htif } from '../devices/htif.ts';
 import { Exits, TRACED_BY_DEFAULT } from '../exits/exits.ts';
-import { createGuestMemory, createHartGroup } from '../hart/index.ts';
+import { createGuestMemory, createHartGroup, type TranslatorOption } from '../hart/index.ts';
+import type { IsaConfig } from '../isa/extensions.ts';
+import { parseIsa } from '../isa/isa-text.ts';
 import type { ExitRecord, VmExit } from '../protocol/exits.ts';
 import type {
   DeviceInfo,
@@ -39,14 +41,13 @@ import { type LoopReturn, RunLoop } from './run-loop.ts';
 import { Stepper } from './stepper.ts';
 import { TrapLoops } from './trap-loops.ts';
 
-/** The harts' `riscv,isa` string: what `vmm/hart` implements, in the canonical order of the specification. */
-export const ISA = 'rv64imafdc_zicond_zicsr_zifencei_zba_zbb_zbs_sstc';
-
 export interface MachineOptions {
   readonly config: VmConfig;
   /** The files that `config` names. */
   readonly images: MachineImages;
   readonly ports: MachinePorts;
+  /** Translates hot guest code; absent: everything is interpreted. */
+  readonly translator?: TranslatorOption;
 }
 
 /**
@@ -67,6 +68,7 @@ class VirtMachine implements Machine {
   end: VmEnd | null = null;
   readonly #images: MachineImages;
   readonly #ports: MachinePorts;
+  readonly #isa: IsaConfig;
   readonly #memory: GuestMemory;
   readonly #exits: Exits;
   readonly #group: HartGroup;
@@ -83,17 +85,20 @@ class VirtMachine implements Machine {
   #plan: BootPlan;
   /** Machine steps before the last reset; the harts count from it. */
   #stepsBefore = 0n;
+  /** Steps that translated code did before the last reset. */
+  #translatedBefore = 0;
   #pending: Pending | null = null;
   #breakpoints: ReadonlySet<bigint> = new Set();
   #temporary: readonly bigint[] | null = null;
   #stepper: Stepper | null = null;
 
-  constructor({ config, images, ports }: MachineOptions) {
+  constructor({ config, images, ports, translator }: MachineOptions) {
     this.config = config;
     this.#images = images;
     this.#ports = ports;
     this.#memory = createGuestMemory({ ramBase: RAM_BASE, ramSize: config.memory, harts: config.harts });
-    this.#plan = loadGuest(this.#memory, config, images, ISA);
+    this.#isa = parseIsa(config.isa ?? '');
+    this.#plan = loadGuest(this.#memory, config, images, this.#isa);
     const nowNs = (): number => ports.nowNs();
     const harts = (): readonly Hart[] => this.harts;
     this.#exits = new Exits({
@@ -130,6 +135,8 @@ class VirtMachine implements Machine {
         ...(builtin ? { sbiCall: (hart: number) => this.#paravirtual!.call(hart) } : {}),
         tohost: () => this.#htif?.poll(),
       },
+      isa: this.#isa,
+      ...(translator === undefined ? {} : { translator }),
     });
     const { harts: made } = this.#group;
     this.#deadlines = new Deadlines({
@@ -164,8 +171,9 @@ class VirtMachine implements Machine {
     return BigInt(this.#loop.executed);
   }
 
-  get tiers(): { readonly interpreter: number } {
-    return { interpreter: this.#loop.executed };
+  get tiers(): { readonly interpreter: number; readonly translator: number } {
+    const translator = this.#translatedBefore + this.#group.tiers.translator;
+    return { interpreter: this.#loop.executed - translator, translator };
   }
 
   get traced(): number {
@@ -357,10 +365,11 @@ class VirtMachine implements Machine {
   #restart(): void {
     this.cancelStep();
     this.#stepsBefore = this.steps;
+    this.#translatedBefore += this.#group.tiers.translator;
     this.#pending = null;
     this.#memory.ram.fill(0);
-    this.#group.codeChanged(this.#memory.ramBase, this.#memory.ramSize);
-    this.#plan = loadGuest(this.#memory, this.config, this.#images, ISA);
+    this.#group.forgetCode();
+    this.#plan = loadGuest(this.#memory, this.config, this.#images, this.#isa);
     this.#powerOn();
   }
 

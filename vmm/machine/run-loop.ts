@@ -70,7 +70,9 @@ export class RunLoop {
 
   /** Machine steps since reset: every hart has done at least these. */
   get steps(): number {
-    return Math.min(...this.#ports.harts.map((hart) => hart.steps));
+    let steps = Number.POSITIVE_INFINITY;
+    for (const hart of this.#ports.harts) steps = Math.min(steps, hart.steps);
+    return steps;
   }
 
   activity(hart: number): HartActivity {
@@ -138,11 +140,14 @@ export class RunLoop {
   }
 
   #allWait(): boolean {
-    return this.#ports.harts.every((hart, index) => {
-      this.#ports.raiseDue(index);
+    const { harts } = this.#ports;
+    for (let index = 0; index < harts.length; index++) {
       const activity = this.#activity[index]!;
-      return activity === 'halted' || (activity === 'waiting' && !hart.wakes);
-    });
+      if (activity === 'running') return false;
+      this.#ports.raiseDue(index);
+      if (activity === 'waiting' && harts[index]!.wakes) return false;
+    }
+    return true;
   }
 
   /** Passes whole rounds, so that the interleaving after them is the same as if they had been waited out. */
@@ -159,7 +164,11 @@ export class RunLoop {
 
   /** When any hart may wake by itself. */
   #deadline(): number {
-    return Math.min(...this.#ports.harts.map((_, hart) => this.#ownDeadline(hart)));
+    let deadline = Number.POSITIVE_INFINITY;
+    for (let hart = 0; hart < this.#activity.length; hart++) {
+      deadline = Math.min(deadline, this.#ownDeadline(hart));
+    }
+    return deadline;
   }
 
   #ownDeadline(hart: number): number {

@@ -75,7 +75,7 @@ const OWN: { readonly [K in ExitKind]: readonly Row<K>[] } = {
     ['write', 'boolean', 'true for a store'],
   ],
   'tlb-flush': [
-    ['fence', 'string', '"sfence.vma", "satp" or "remote"'],
+    ['fence', 'string', '"sfence.vma", "sinval.vma", "satp" or "remote"'],
     ['address', 'integer', 'the address fenced; absent for all'],
     ['asid', 'count', 'the address space fenced; absent for all'],
   ],

@@ -56,7 +56,7 @@ export type VmExit =
     }
   | {
       readonly kind: 'tlb-flush';
-      readonly fence: 'sfence.vma' | 'satp' | 'remote';
+      readonly fence: 'sfence.vma' | 'sinval.vma' | 'satp' | 'remote';
       readonly address: bigint | null;
       readonly asid: number | null;
     }

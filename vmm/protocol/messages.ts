@@ -9,6 +9,7 @@
 import * as z from 'zod';
 import type { VmErrorCode } from '../base/vm-error.ts';
 import { EXIT_KINDS, type ExitKind, type ExitRecord } from './exits.ts';
+import { HARTS, MEMORY } from './limits.ts';
 import type { WalkResult } from './walk.ts';
 
 export const PROTOCOL_VERSION = 1;
@@ -26,13 +27,11 @@ export const vmConfigSchema = z.strictObject({
   dtb: z.string().optional(),
   initrd: z.string().optional(),
   append: z.string().optional(),
-  harts: z.int().min(1).max(16).default(1),
+  harts: z.int().min(HARTS.min).max(HARTS.max).default(HARTS.default),
   /** Bytes of RAM. */
-  memory: z
-    .int()
-    .min(1 << 20)
-    .max(3.5 * 2 ** 30)
-    .default(128 << 20),
+  memory: z.int().min(MEMORY.min).max(MEMORY.max).default(MEMORY.default),
+  /** The harts' extensions: an ISA such as `rv64gc_zba_zbb`, or changes to the default such as `-zacas,+svade`. */
+  isa: z.string().max(4096).optional(),
   /** Free: WFI skips to the next deadline. Wall: virtual time keeps pace with the host's clock. */
   time: z.enum(['free', 'wall']).default('free'),
   /** Seconds since 1970 that the RTC starts from; configuration, so that runs repeat. */

@@ -12,9 +12,11 @@ export interface WalkLevel {
   readonly pteAddress: bigint;
   /** Raw entry, 64 bits. */
   readonly pte: bigint;
-  /** The set ones of `V R W X U G A D`, in this order, as one string such as `VRWAD`. */
+  /** The set ones of `V R W X U G A D N`, in this order, as one string such as `VRWAD`; N is Svnapot's. */
   readonly flags: string;
-  /** PPN shifted to an address: the next table, or the page this leaf maps. */
+  /** The memory type that a leaf asks for (Svpbmt): non-cacheable, or I/O; absent for that of the address, PMA. */
+  readonly memoryType?: 'NC' | 'IO';
+  /** PPN shifted to an address: the next table, or the page this leaf maps. A NAPOT leaf's is the range's first page. */
   readonly target: bigint;
   readonly leaf: boolean;
 }
@@ -25,7 +27,7 @@ export interface WalkResult {
   readonly levels: readonly WalkLevel[];
   /** Final guest-physical address, absent on a fault. */
   readonly physical?: bigint;
-  /** Bytes the leaf maps: 4096, 2 MiB, 1 GiB, …; absent on a fault and in Bare mode. */
+  /** Bytes the leaf maps: 4096, 64 KiB (Svnapot), 2 MiB, 1 GiB, …; absent on a fault and in Bare mode. */
   readonly pageSize?: number;
   /** Why the access would fault, in words that name the level and the bits. */
   readonly fault?: string;

@@ -8,12 +8,14 @@ import type {
   I64,
   LeaveReason,
   LoadWidth,
+  SoftFormat,
   SoftOperation,
   SourceRegister,
   StoreWidth,
   Value,
   ValueType,
 } from '../isa/emitter.ts';
+import { openIf } from './conditions.ts';
 import {
   asExpression,
   asValue,
@@ -24,6 +26,7 @@ import {
   Select,
   Unary,
 } from './expressions.ts';
+import { fold, foldComparison } from './fold.ts';
 import type { FunctionBody } from './function-body.ts';
 import { type NumericOperation, OP } from './opcodes.ts';
 
@@ -72,20 +75,27 @@ export abstract class WasmEmitter implements Emitter {
 
   if(condition: I32, then: () => void, otherwise?: () => void): void {
     if (this.ended) return;
-    this.emit(condition);
-    this.body.if();
+    const expression = asExpression(condition);
+    if (expression instanceof Constant) {
+      if (expression.value !== 0) then();
+      else otherwise?.();
+      return;
+    }
+    const open = openIf(this.body, expression, otherwise !== undefined);
     then();
     const thenEnded = this.ended;
     this.ended = false;
     if (otherwise !== undefined) {
-      this.body.else();
+      open.otherwise();
       otherwise();
     }
-    this.body.end();
+    open.end();
     this.ended = thenEnded && this.ended;
   }
 
   select<T extends Value>(condition: I32, whenTrue: T, whenFalse: T): T {
+    const known = asExpression(condition);
+    if (known instanceof Constant) return known.value !== 0 ? whenTrue : whenFalse;
     return asValue(new Select(asExpression(condition), asExpression(whenTrue), asExpression(whenFalse)));
   }
 
@@ -155,6 +165,25 @@ export abstract class WasmEmitter implements Emitter {
   neg<T extends F32 | F64>(a: T): T {
     return this.unary('neg', a);
   }
+  copysign<T extends F32 | F64>(a: T, b: T): T {
+    return this.binary('copysign', a, b);
+  }
+  nearest<T extends F32 | F64>(a: T): T {
+    return this.unary('nearest', a);
+  }
+  floor<T extends F32 | F64>(a: T): T {
+    return this.unary('floor', a);
+  }
+  ceil<T extends F32 | F64>(a: T): T {
+    return this.unary('ceil', a);
+  }
+  trunc<T extends F32 | F64>(a: T): T {
+    return this.unary('trunc', a);
+  }
+  /** Overridden where code is made for a host that has it. */
+  multiplyAdd<T extends F32 | F64>(_a: T, _b: T, _c: T): T | undefined {
+    return undefined;
+  }
   extend8<T extends I32 | I64>(a: T): T {
     return this.unary('extend8', a);
   }
@@ -164,6 +193,7 @@ export abstract class WasmEmitter implements Emitter {
 
   eqz(a: I32 | I64): I32 {
     const operand = asExpression(a);
+    if (operand instanceof Constant) return this.i32(BigInt(operand.value) === 0n ? 1 : 0);
     return asValue(new Unary('i32', numericOpcode('eqz', operand.type), operand));
   }
   eq<T extends Value>(a: T, b: T): I32 {
@@ -229,6 +259,19 @@ export abstract class WasmEmitter implements Emitter {
     return asValue(new Unary(to, opcode, operand));
   }
 
+  convertU(a: I64, to: 'f32'): F32;
+  convertU(a: I64, to: 'f64'): F64;
+  convertU(a: I64, to: 'f32' | 'f64'): F32 | F64 {
+    const opcode = numericOpcode(to === 'f32' ? 'convertUToF32' : 'convertUToF64', 'i64');
+    return asValue(new Unary(to, opcode, asExpression(a)));
+  }
+  truncateS(a: F64): I64 {
+    return this.convert('i64', OP.i64TruncF64S, a);
+  }
+  truncateU(a: F64): I64 {
+    return this.convert('i64', OP.i64TruncF64U, a);
+  }
+
   abstract x(register: SourceRegister): I64;
   abstract setX(register: 'rd', value: I64): void;
   abstract imm(): I64;
@@ -243,6 +286,8 @@ export abstract class WasmEmitter implements Emitter {
   abstract loadReserved(width: AtomicWidth, address: I64): I64;
   abstract storeConditional(width: AtomicWidth, address: I64, value: I64): I64;
   abstract amo(width: AtomicWidth, address: I64, update: (old: I64) => I64): I64;
+  abstract zeroBlock(address: I64): void;
+  abstract requireEnvironment(bits: number): void;
   abstract trap(cause: number, tval: I64): void;
   abstract illegal(): void;
   abstract leave(reason: LeaveReason): void;
@@ -254,14 +299,18 @@ export abstract class WasmEmitter implements Emitter {
   abstract flags(): I32;
   abstract raiseFlags(flags: I32): void;
   abstract roundingMode(): I32;
+  /** As the mode that was read says; where more is known of it, an override costs less. */
+  hostRounds(): I32 {
+    return this.and(this.eqz(this.roundingMode()), this.ne(this.and(this.flags(), this.i32(1)), this.i32(0)));
+  }
   abstract soft(
     operation: SoftOperation,
-    format: 'f32' | 'f64',
+    format: SoftFormat,
     roundingMode: I32,
     a: I64,
     b?: I64,
     c?: I64,
-  ): I64;
+  ): void;
 
   /** Appends the code of a value. */
   protected emit(value: Value): void {
@@ -282,12 +331,16 @@ export abstract class WasmEmitter implements Emitter {
 
   private binary<T extends Value>(operation: NumericOperation, a: T, b: T): T {
     const left = asExpression(a);
-    return asValue(new Binary(left.type, numericOpcode(operation, left.type), left, asExpression(b)));
+    const right = asExpression(b);
+    const folded = fold(operation, left, right);
+    return asValue(folded ?? new Binary(left.type, numericOpcode(operation, left.type), left, right));
   }
 
   private compare(operation: NumericOperation, a: Value, b: Value): I32 {
     const left = asExpression(a);
-    return asValue(new Binary('i32', numericOpcode(operation, left.type), left, asExpression(b)));
+    const right = asExpression(b);
+    const folded = foldComparison(operation, left, right);
+    return asValue(folded ?? new Binary('i32', numericOpcode(operation, left.type), left, right));
   }
 
   private convert<T extends Value>(type: ValueType, opcode: number, a: Value): T {

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { ValueType } from '../isa/emitter.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { BLOCK_EMPTY, OP, TYPE_CODE } from './opcodes.ts';
+import { BLOCK_EMPTY, OP, SIMD_PREFIX, TYPE_CODE } from './opcodes.ts';
 
 /** A place to branch to: the nesting depth of the block or loop that was opened for it. */
 export type Label = number & { readonly label: unique symbol };
@@ -78,6 +78,11 @@ export class FunctionBody {
     this.code.u8(opcode);
   }
 
+  simd(opcode: number): void {
+    this.code.u8(SIMD_PREFIX);
+    this.code.u32(opcode);
+  }
+
   /** A load or store with its static offset; alignment is a hint, and none is promised. */
   memory(opcode: number, offset: number): void {
     this.code.u8(opcode);
@@ -88,6 +93,18 @@ export class FunctionBody {
   call(functionIndex: number): void {
     this.code.u8(OP.call);
     this.code.u32(functionIndex);
+  }
+
+  /** A call that leaves no frame of the caller (WebAssembly tail calls). */
+  returnCall(functionIndex: number): void {
+    this.code.u8(OP.returnCall);
+    this.code.u32(functionIndex);
+  }
+
+  returnCallIndirect(typeIndex: number): void {
+    this.code.u8(OP.returnCallIndirect);
+    this.code.u32(typeIndex);
+    this.code.u8(0);
   }
 
   callIndirect(typeIndex: number): void {

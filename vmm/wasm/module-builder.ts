@@ -34,6 +34,7 @@ export class ModuleBuilder {
   readonly #functions: { type: number; body: FunctionBody }[] = [];
   readonly #exports: { name: string; index: number }[] = [];
   readonly #elements: number[] = [];
+  #table: { readonly name: string; readonly size: number } | null = null;
 
   type(signature: Signature): number {
     const key = `${signature.parameters.join()}:${signature.results.join()}`;
@@ -65,6 +66,12 @@ export class ModuleBuilder {
     return this.#elements.push(functionIndex) - 1;
   }
 
+  /** Gives the module a table of its own, exported, empty, of `size` functions. */
+  exportTable(name: string, size: number): void {
+    assert(this.#elements.length === 0, 'one table a module');
+    this.#table = { name, size };
+  }
+
   encode(): Uint8Array {
     const out = new ByteWriter();
     out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
@@ -81,14 +88,20 @@ export class ModuleBuilder {
     section(SECTION.function, this.#functions.length, (to) => {
       for (const { type } of this.#functions) to.u32(type);
     });
-    if (this.#elements.length > 0) {
+    const tableSize = this.#table?.size ?? this.#elements.length;
+    if (tableSize > 0) {
       section(SECTION.table, 1, (to) => {
         to.bytes([FUNCREF, 0x01]);
-        to.u32(this.#elements.length);
-        to.u32(this.#elements.length);
+        to.u32(tableSize);
+        to.u32(tableSize);
       });
     }
-    section(SECTION.export, this.#exports.length, (to) => {
+    section(SECTION.export, this.#exports.length + (this.#table === null ? 0 : 1), (to) => {
+      if (this.#table !== null) {
+        to.name(this.#table.name);
+        to.u8(0x01);
+        to.u32(0);
+      }
       for (const { name, index } of this.#exports) {
         to.name(name);
         to.u8(0x00);

@@ -18,12 +18,15 @@ export const OP = {
   return: 0x0f,
   call: 0x10,
   callIndirect: 0x11,
+  returnCall: 0x12,
+  returnCallIndirect: 0x13,
   select: 0x1b,
   localGet: 0x20,
   localSet: 0x21,
   localTee: 0x22,
   i32Load: 0x28,
   i64Load: 0x29,
+  i32Load8U: 0x2d,
   i32Load16U: 0x2f,
   i64Load8S: 0x30,
   i64Load8U: 0x31,
@@ -33,6 +36,7 @@ export const OP = {
   i64Load32U: 0x35,
   i32Store: 0x36,
   i64Store: 0x37,
+  i32Store16: 0x3b,
   i64Store8: 0x3c,
   i64Store16: 0x3d,
   i64Store32: 0x3e,
@@ -42,7 +46,10 @@ export const OP = {
   f64Const: 0x44,
   i32Eqz: 0x45,
   i64Eqz: 0x50,
+  f64Ge: 0x66,
   i32WrapI64: 0xa7,
+  i64TruncF64S: 0xb0,
+  i64TruncF64U: 0xb1,
   f64PromoteF32: 0xbb,
   f32DemoteF64: 0xb6,
   i64ExtendI32S: 0xac,
@@ -54,6 +61,13 @@ export const OP = {
   i64Extend32S: 0xc4,
 } as const;
 
+/** Behind the prefix 0xfd. */
+export const SIMD_PREFIX = 0xfd;
+export const SIMD = {
+  f32x4: { splat: 0x13, extractLane: 0x1f, relaxedMadd: 0x105 },
+  f64x2: { splat: 0x14, extractLane: 0x21, relaxedMadd: 0x107 },
+} as const;
+
 type PerType = Readonly<Partial<Record<ValueType, number>>>;
 
 /** Operations that exist for several types, by the operand's type. */
@@ -63,6 +77,8 @@ export const NUMERIC = {
   ne: { i32: 0x47, i64: 0x52, f32: 0x5c, f64: 0x62 },
   ltS: { i32: 0x48, i64: 0x53 },
   ltU: { i32: 0x49, i64: 0x54 },
+  gtU: { i32: 0x4b, i64: 0x56 },
+  leU: { i32: 0x4d, i64: 0x58 },
   geS: { i32: 0x4e, i64: 0x59 },
   geU: { i32: 0x4f, i64: 0x5a },
   lt: { f32: 0x5d, f64: 0x63 },
@@ -87,12 +103,19 @@ export const NUMERIC = {
   rotr: { i32: 0x78, i64: 0x8a },
   abs: { f32: 0x8b, f64: 0x99 },
   neg: { f32: 0x8c, f64: 0x9a },
+  ceil: { f32: 0x8d, f64: 0x9b },
+  floor: { f32: 0x8e, f64: 0x9c },
+  trunc: { f32: 0x8f, f64: 0x9d },
+  nearest: { f32: 0x90, f64: 0x9e },
   sqrt: { f32: 0x91, f64: 0x9f },
   div: { f32: 0x95, f64: 0xa3 },
+  copysign: { f32: 0x98, f64: 0xa6 },
   extend8: { i32: 0xc0, i64: 0xc2 },
   extend16: { i32: 0xc1, i64: 0xc3 },
   convertToF32: { i32: 0xb2, i64: 0xb4 },
   convertToF64: { i32: 0xb7, i64: 0xb9 },
+  convertUToF32: { i32: 0xb3, i64: 0xb5 },
+  convertUToF64: { i32: 0xb8, i64: 0xba },
 } as const satisfies Readonly<Record<string, PerType>>;
 
 export type NumericOperation = keyof typeof NUMERIC;

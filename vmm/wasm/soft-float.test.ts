@@ -1,22 +1,31 @@
 import { expect, test } from 'vitest';
 import { random as generator, type Random, SEED } from '../../test/support/random.ts';
-import type { SoftOperation } from '../isa/emitter.ts';
-import { FLAG, type FloatFormat, ROUNDING, type SoftResult, softFloat } from './soft-float.ts';
+import type { SoftFormat, SoftOperation } from '../isa/emitter.ts';
+import { FLAG, ROUNDING, type SoftResult, softFloat } from './soft-float.ts';
 
 const { NV, DZ, OF, UF, NX } = FLAG;
 const { RNE, RTZ, RDN, RUP, RMM } = ROUNDING;
 const MODES = [RNE, RTZ, RDN, RUP, RMM];
 
-/** The bits of a number in the format, through the host's own conversion. */
-function bits(format: FloatFormat, value: number): bigint {
+/** Width, bits of the fraction, bias. */
+const LAYOUT = { f16: [16, 10, 15], f32: [32, 23, 127], f64: [64, 52, 1023] } as const;
+
+/** The bits of a number in the format, through the host's own conversion; of a half, only of its normal numbers. */
+function bits(format: SoftFormat, value: number): bigint {
   const view = new DataView(new ArrayBuffer(8));
+  if (format === 'f16') {
+    view.setFloat64(0, value);
+    const wide = view.getBigUint64(0);
+    expect(wide & ((1n << 42n) - 1n), `${value} is a half`).toBe(0n);
+    return ((wide >> 48n) & 0x8000n) | ((((wide & ~SIGN.f64) >> 42n) - (1008n << 10n)) & 0x7fffn);
+  }
   if (format === 'f64') view.setFloat64(0, value);
   else view.setFloat32(4, value);
   return view.getBigUint64(0);
 }
 
 function check(
-  [operation, format, mode]: [SoftOperation, FloatFormat, number],
+  [operation, format, mode]: [SoftOperation, SoftFormat, number],
   operands: readonly bigint[],
   expected: { bits: bigint; flags: number },
 ) {
@@ -29,32 +38,36 @@ function check(
   }
 }
 
-const NAN = { f32: 0x7fc00000n, f64: 0x7ff8000000000000n } as const;
-const INF = { f32: 0x7f800000n, f64: 0x7ff0000000000000n } as const;
-const SNAN = { f32: 0x7f800001n, f64: 0x7ff0000000000001n } as const;
-const SIGN = { f32: 1n << 31n, f64: 1n << 63n } as const;
+const NAN = { f16: 0x7e00n, f32: 0x7fc00000n, f64: 0x7ff8000000000000n } as const;
+const INF = { f16: 0x7c00n, f32: 0x7f800000n, f64: 0x7ff0000000000000n } as const;
+const SNAN = { f16: 0x7c01n, f32: 0x7f800001n, f64: 0x7ff0000000000001n } as const;
+const SIGN = { f16: 1n << 15n, f32: 1n << 31n, f64: 1n << 63n } as const;
 /** A quiet NaN with a sign and a payload: results must not show either. */
-const PAYLOAD = { f32: 0xffc12345n, f64: 0xfff8123456789abcn } as const;
+const PAYLOAD = { f16: 0xfe12n, f32: 0xffc12345n, f64: 0xfff8123456789abcn } as const;
 
 /** Random operands that meet: full range, or near one, or subnormal, or few significant bits, or special. */
-function randomOperand(random: Random, format: FloatFormat): bigint {
-  const [width, fraction, one] = format === 'f32' ? [32, 23n, 127n] : [64, 52n, 1023n];
+function randomOperand(random: Random, format: SoftFormat): bigint {
+  const [width, fractionBits, bias] = LAYOUT[format];
+  const [fraction, one] = [BigInt(fractionBits), BigInt(bias)];
   const raw = BigInt.asUintN(width, random.next());
   const sign = raw & SIGN[format];
-  const fractionBits = BigInt.asUintN(Number(fraction), raw);
+  const low = BigInt.asUintN(fractionBits, raw);
+  const spread = Math.min(32, bias - 1);
   switch (random.below(6)) {
     case 0:
       return raw;
     case 1:
-      return sign | ((one + BigInt(random.below(12) - 6)) << fraction) | fractionBits;
+      return sign | ((one + BigInt(random.below(12) - 6)) << fraction) | low;
     case 2:
-      return sign | (fractionBits >> BigInt(random.below(Number(fraction))));
+      return sign | (low >> BigInt(random.below(fractionBits)));
     case 3:
       return (
-        sign | ((one + BigInt(random.below(64) - 32)) << fraction) | (fractionBits & (7n << (fraction - 3n)))
+        sign |
+        ((one + BigInt(random.below(2 * spread) - spread)) << fraction) |
+        (low & (7n << (fraction - 3n)))
       );
     case 4:
-      return sign | (BigInt(random.below(4)) << fraction) | fractionBits;
+      return sign | (BigInt(random.below(4)) << fraction) | low;
     default: {
       const special = [0n, 1n, one << fraction, INF[format], INF[format] - 1n, NAN[format], 1n << fraction];
       return sign | special[random.below(special.length)]!;
@@ -127,8 +140,8 @@ const powerOfTwo = (exponent: number): Rational =>
     : { numerator: 1n, denominator: 1n << BigInt(-exponent) };
 
 /** The value of the datum; for infinity's bits, where the format would go on: 2^(emax + 1). */
-function rational(format: FloatFormat, raw: bigint): Rational {
-  const [fractionBits, bias] = format === 'f32' ? [23, 127] : [52, 1023];
+function rational(format: SoftFormat, raw: bigint): Rational {
+  const [, fractionBits, bias] = LAYOUT[format];
   const magnitude = raw & (SIGN[format] - 1n);
   const field = Number(magnitude >> BigInt(fractionBits));
   const fraction = magnitude & ((1n << BigInt(fractionBits)) - 1n);
@@ -144,7 +157,7 @@ function rational(format: FloatFormat, raw: bigint): Rational {
 type Exact = (candidate: Rational) => number;
 
 /** The correctly rounded result of a positive exact value, its sign given apart. */
-function roundExact(format: FloatFormat, mode: number, negative: boolean, exact: Exact): SoftResult {
+function roundExact(format: SoftFormat, mode: number, negative: boolean, exact: Exact): SoftResult {
   // The largest magnitude at most the exact value.
   let [below, above] = [0n, INF[format] + 1n];
   while (above - below > 1n) {
@@ -177,15 +190,15 @@ function roundExact(format: FloatFormat, mode: number, negative: boolean, exact:
 }
 
 /** Tininess after rounding: scaled up, where the exponent does not end, does it stay below the smallest normal? */
-function isTiny(format: FloatFormat, mode: number, negative: boolean, exact: Exact): boolean {
-  const [fractionBits, bias] = format === 'f32' ? [23n, 127] : [52n, 1023];
+function isTiny(format: SoftFormat, mode: number, negative: boolean, exact: Exact): boolean {
+  const [, fractionBits, bias] = LAYOUT[format];
   const smallestNormal = powerOfTwo(1 - bias);
   if (exact(smallestNormal) <= 0) return false;
   const scale = 4;
   if (exact(times(smallestNormal, powerOfTwo(-scale))) > 0) return true;
   const scaled: Exact = (candidate) => exact(times(candidate, powerOfTwo(-scale)));
   const rounded = roundExact(format, mode, negative, scaled).bits & (SIGN[format] - 1n);
-  return rounded < BigInt(1 + scale) << fractionBits;
+  return rounded < BigInt(1 + scale) << BigInt(fractionBits);
 }
 
 /** The exact value of an operation on finite operands, or undefined where it is zero or has none. */
@@ -203,6 +216,7 @@ function exactValue(operation: SoftOperation, operands: readonly Rational[]): [b
       return times(a, { numerator: b.denominator * sign, denominator: b.numerator * sign });
     },
     fma: () => plus(times(a, b), c),
+    toF16: () => a,
     toF32: () => a,
   }[operation as string]!();
   if (value.numerator === 0n || value.denominator === 0n) return undefined;
@@ -211,31 +225,36 @@ function exactValue(operation: SoftOperation, operands: readonly Rational[]): [b
   return [negative, (q) => compareRationals(q, magnitude)];
 }
 
-test.each(['f32', 'f64'] as const)('%s: every mode and flag agrees with rational arithmetic', (format) => {
-  const random = generator(SEED + 2);
-  const operations: SoftOperation[] = ['add', 'sub', 'mul', 'div', 'sqrt', 'fma'];
-  if (format === 'f64') operations.push('toF32');
-  let compared = 0;
-  for (let i = 0; i < 700; i++) {
-    const operands = [0, 1, 2].map(() => randomOperand(random, format));
-    if (operands.some((x) => (x & INF[format]) === INF[format])) continue;
-    for (const operation of operations) {
-      const values = operands.map((x) => rational(format, x));
-      const exact = exactValue(operation, values);
-      if (!exact) continue;
-      const target = operation === 'toF32' ? 'f32' : format;
-      const mode = MODES[random.below(MODES.length)]!;
-      check([operation, format, mode], operands, roundExact(target, mode, ...exact));
-      compared++;
+test.each(['f16', 'f32', 'f64'] as const)(
+  '%s: every mode and flag agrees with rational arithmetic',
+  (format) => {
+    const random = generator(SEED + 2);
+    const operations: SoftOperation[] = ['add', 'sub', 'mul', 'div', 'sqrt', 'fma'];
+    if (format !== 'f16') operations.push('toF16');
+    if (format === 'f64') operations.push('toF32');
+    let compared = 0;
+    for (let i = 0; i < 700; i++) {
+      const operands = [0, 1, 2].map(() => randomOperand(random, format));
+      if (operands.some((x) => (x & INF[format]) === INF[format])) continue;
+      for (const operation of operations) {
+        const values = operands.map((x) => rational(format, x));
+        const exact = exactValue(operation, values);
+        if (!exact) continue;
+        const target = operation === 'toF16' ? 'f16' : operation === 'toF32' ? 'f32' : format;
+        const mode = MODES[random.below(MODES.length)]!;
+        check([operation, format, mode], operands, roundExact(target, mode, ...exact));
+        compared++;
+      }
     }
-  }
-  expect(compared).toBeGreaterThan(1500);
-});
+    expect(compared).toBeGreaterThan(1500);
+  },
+);
 
-test.each(['f32', 'f64'] as const)('%s: products at the border of the normal range', (format) => {
+test.each(['f16', 'f32', 'f64'] as const)('%s: products at the border of the normal range', (format) => {
   // Just below the smallest normal number, whether a rounding is tiny depends on the mode and the discarded bits.
   const random = generator(SEED + 3);
-  const [fraction, one] = format === 'f32' ? [23n, 127n] : [52n, 1023n];
+  const [, fractionBits, bias] = LAYOUT[format];
+  const [fraction, one] = [BigInt(fractionBits), BigInt(bias)];
   for (let i = 0; i < 400; i++) {
     const nearOne = (one << fraction) - BigInt(random.below(5));
     const nearBorder = (1n << fraction) + BigInt(random.below(5) - 2);
@@ -246,44 +265,47 @@ test.each(['f32', 'f64'] as const)('%s: products at the border of the normal ran
   }
 });
 
-test.each(['f32', 'f64'] as const)('%s: results without a value (IEEE 754-2019, 7.2 and 7.3)', (format) => {
-  const one = bits(format, 1);
-  const [nan, inf, snan, sign, payload] = [
-    NAN[format],
-    INF[format],
-    SNAN[format],
-    SIGN[format],
-    PAYLOAD[format],
-  ];
-  const invalid = { bits: nan, flags: NV };
-  const quiet = { bits: nan, flags: 0 };
-  check(['add', format, RNE], [inf, inf | sign], invalid);
-  check(['sub', format, RNE], [inf, inf], invalid);
-  check(['add', format, RNE], [inf, one | sign], { bits: inf, flags: 0 });
-  check(['mul', format, RNE], [inf, sign], invalid);
-  check(['div', format, RNE], [0n, sign], invalid);
-  check(['div', format, RNE], [inf, inf], invalid);
-  check(['div', format, RNE], [one, sign], { bits: inf | sign, flags: DZ });
-  check(['div', format, RNE], [inf, 0n], { bits: inf, flags: 0 });
-  check(['div', format, RNE], [one, inf | sign], { bits: sign, flags: 0 });
-  check(['sqrt', format, RNE], [one | sign], invalid);
-  check(['sqrt', format, RNE], [inf | sign], invalid);
-  check(['sqrt', format, RNE], [sign], { bits: sign, flags: 0 });
-  check(['fma', format, RNE], [inf, 0n, one], invalid);
-  check(['fma', format, RNE], [inf, one, inf | sign], invalid);
-  check(['fma', format, RNE], [0n, inf, payload], invalid);
-  for (const operation of ['add', 'sub', 'mul', 'div'] as const) {
-    check([operation, format, RNE], [payload, one], quiet);
-    check([operation, format, RNE], [one, payload], quiet);
-    check([operation, format, RNE], [payload, snan], invalid);
-  }
-  check(['sqrt', format, RNE], [payload], quiet);
-  check(['sqrt', format, RNE], [snan], invalid);
-  check(['fma', format, RNE], [one, one, payload], quiet);
-  check(['fma', format, RNE], [one, snan | sign, payload], invalid);
-});
+test.each(['f16', 'f32', 'f64'] as const)(
+  '%s: results without a value (IEEE 754-2019, 7.2 and 7.3)',
+  (format) => {
+    const one = bits(format, 1);
+    const [nan, inf, snan, sign, payload] = [
+      NAN[format],
+      INF[format],
+      SNAN[format],
+      SIGN[format],
+      PAYLOAD[format],
+    ];
+    const invalid = { bits: nan, flags: NV };
+    const quiet = { bits: nan, flags: 0 };
+    check(['add', format, RNE], [inf, inf | sign], invalid);
+    check(['sub', format, RNE], [inf, inf], invalid);
+    check(['add', format, RNE], [inf, one | sign], { bits: inf, flags: 0 });
+    check(['mul', format, RNE], [inf, sign], invalid);
+    check(['div', format, RNE], [0n, sign], invalid);
+    check(['div', format, RNE], [inf, inf], invalid);
+    check(['div', format, RNE], [one, sign], { bits: inf | sign, flags: DZ });
+    check(['div', format, RNE], [inf, 0n], { bits: inf, flags: 0 });
+    check(['div', format, RNE], [one, inf | sign], { bits: sign, flags: 0 });
+    check(['sqrt', format, RNE], [one | sign], invalid);
+    check(['sqrt', format, RNE], [inf | sign], invalid);
+    check(['sqrt', format, RNE], [sign], { bits: sign, flags: 0 });
+    check(['fma', format, RNE], [inf, 0n, one], invalid);
+    check(['fma', format, RNE], [inf, one, inf | sign], invalid);
+    check(['fma', format, RNE], [0n, inf, payload], invalid);
+    for (const operation of ['add', 'sub', 'mul', 'div'] as const) {
+      check([operation, format, RNE], [payload, one], quiet);
+      check([operation, format, RNE], [one, payload], quiet);
+      check([operation, format, RNE], [payload, snan], invalid);
+    }
+    check(['sqrt', format, RNE], [payload], quiet);
+    check(['sqrt', format, RNE], [snan], invalid);
+    check(['fma', format, RNE], [one, one, payload], quiet);
+    check(['fma', format, RNE], [one, snan | sign, payload], invalid);
+  },
+);
 
-test.each(['f32', 'f64'] as const)('%s: signs of exact zeros (IEEE 754-2019, 6.3)', (format) => {
+test.each(['f16', 'f32', 'f64'] as const)('%s: signs of exact zeros (IEEE 754-2019, 6.3)', (format) => {
   const [one, sign] = [bits(format, 1), SIGN[format]];
   for (const mode of MODES) {
     const cancelled = { bits: mode === RDN ? sign : 0n, flags: 0 };
@@ -300,7 +322,7 @@ test.each(['f32', 'f64'] as const)('%s: signs of exact zeros (IEEE 754-2019, 6.3
   }
 });
 
-test.each(['f32', 'f64'] as const)('%s: minimum, maximum and comparisons', (format) => {
+test.each(['f16', 'f32', 'f64'] as const)('%s: minimum, maximum and comparisons', (format) => {
   const [one, two] = [bits(format, 1), bits(format, 2)];
   const [nan, snan, sign, payload] = [NAN[format], SNAN[format], SIGN[format], PAYLOAD[format]];
   const is = (value: bigint, flags = 0) => ({ bits: value, flags });

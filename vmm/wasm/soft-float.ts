@@ -1,5 +1,5 @@
 import { assert, unreachable } from '../base/assert.ts';
-import type { SoftOperation } from '../isa/emitter.ts';
+import type { SoftFormat, SoftOperation } from '../isa/emitter.ts';
 
 /** Rounding modes as an instruction's `rm` field encodes them (RISC-V unprivileged, "Rounding Mode Encoding"). */
 export const ROUNDING = { RNE: 0, RTZ: 1, RDN: 2, RUP: 3, RMM: 4 } as const;
@@ -7,9 +7,7 @@ export const ROUNDING = { RNE: 0, RTZ: 1, RDN: 2, RUP: 3, RMM: 4 } as const;
 /** Accrued exceptions as `fflags` encodes them: invalid, divide by zero, overflow, underflow, inexact. */
 export const FLAG = { NV: 16, DZ: 8, OF: 4, UF: 2, NX: 1 } as const;
 
-export type FloatFormat = 'f32' | 'f64';
-
-/** `bits` is unsigned; singles stand in the low 32 bits, integers are sign-extended to 64. */
+/** `bits` is unsigned; narrow formats stand in the low bits, integers are sign-extended to 64. */
 export interface SoftResult {
   readonly bits: bigint;
   readonly flags: number;
@@ -26,7 +24,7 @@ export interface SoftResult {
  */
 export function softFloat(
   operation: SoftOperation,
-  format: FloatFormat,
+  format: SoftFormat,
   roundingMode: number,
   a: bigint,
   b: bigint,
@@ -63,6 +61,8 @@ export function softFloat(
     case 'fromI64':
     case 'fromU64':
       return fromInteger(f, INTEGERS[operation], roundingMode, a);
+    case 'toF16':
+      return convert(FORMATS.f16, roundingMode, unpack(f, a));
     case 'toF32':
       return convert(FORMATS.f32, roundingMode, unpack(f, a));
     case 'toF64':
@@ -70,6 +70,35 @@ export function softFloat(
     default:
       return unreachable(operation);
   }
+}
+
+/** What an operation on operands of a format gives. */
+export function softResultFormat(operation: SoftOperation, format: SoftFormat): SoftFormat | 'integer' {
+  switch (operation) {
+    case 'eq':
+    case 'lt':
+    case 'le':
+    case 'toI32':
+    case 'toU32':
+    case 'toI64':
+    case 'toU64':
+      return 'integer';
+    case 'toF16':
+      return 'f16';
+    case 'toF32':
+      return 'f32';
+    case 'toF64':
+      return 'f64';
+    default:
+      return format;
+  }
+}
+
+/** A result's bits as its register holds them: narrow formats NaN-boxed (unprivileged, "NaN Boxing of Narrower Values"). */
+export function inRegister(operation: SoftOperation, format: SoftFormat, bits: bigint): bigint {
+  const result = softResultFormat(operation, format);
+  if (result === 'integer') return bits;
+  return bits | ((1n << 64n) - (1n << BigInt(FORMATS[result].width)));
 }
 
 /** An IEEE 754 binary interchange format. */
@@ -101,7 +130,8 @@ function binaryFormat(width: number, fractionBits: number): Format {
   };
 }
 
-const FORMATS: Readonly<Record<FloatFormat, Format>> = {
+const FORMATS: Readonly<Record<SoftFormat, Format>> = {
+  f16: binaryFormat(16, 10),
   f32: binaryFormat(32, 23),
   f64: binaryFormat(64, 52),
 };

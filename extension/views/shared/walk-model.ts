@@ -40,7 +40,7 @@ export function addressFields(walk: WalkAnswer): readonly AddressField[] {
   return [...fields, field('offset', PAGE_SHIFT + VPN_BITS * leaf - 1, 0)];
 }
 
-/** The flags of a PTE (RISC-V privileged, "Sv39 page table entry"), bit 0 first, with what each one means. */
+/** The flags of a PTE (RISC-V privileged, "Sv39 page table entry"), the lowest bit first, with what each one means. */
 export const PTE_FLAGS = [
   ['V', 'valid'],
   ['R', 'readable'],
@@ -50,7 +50,14 @@ export const PTE_FLAGS = [
   ['G', 'global: in every address space'],
   ['A', 'accessed'],
   ['D', 'dirty'],
+  ['N', 'one of the entries of a 64 KiB page (Svnapot)'],
 ] as const;
+
+/** Memory types of a leaf (RISC-V privileged, "Svpbmt"). */
+export const MEMORY_TYPES = {
+  NC: 'memory that is not cached (Svpbmt)',
+  IO: 'accessed as a device, in order (Svpbmt)',
+} as const;
 
 /** `4 KiB`, `2 MiB`, `1 GiB`, …: sizes of pages are powers of two. */
 export function pageSizeText(bytes: number): string {

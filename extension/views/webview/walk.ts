@@ -1,6 +1,6 @@
 import { connect, element, welcome } from '../shared/dom.ts';
 import type { FromWalkView, ToWalkView, WalkAnswer, WalkState } from '../shared/messages.ts';
-import { addressFields, PTE_FLAGS, pageSizeText } from '../shared/walk-model.ts';
+import { addressFields, MEMORY_TYPES, PTE_FLAGS, pageSizeText } from '../shared/walk-model.ts';
 
 const root = document.getElementById('walk')!;
 const { send } = connect<FromWalkView, ToWalkView>(({ state }) => show(state));
@@ -92,7 +92,7 @@ function addressBar(result: WalkAnswer): HTMLElement {
 const HEADINGS = ['Level', 'Table', 'Index', 'PTE', 'Flags', 'Points to', 'PTE address'];
 
 function levels({ levels: all }: WalkAnswer): HTMLElement {
-  const rows = all.map(({ level, table, index, pteAddress, pte, flags, target, leaf }) => {
+  const rows = all.map(({ level, table, index, pteAddress, pte, flags, memoryType, target, leaf }) => {
     const valid = flags.includes('V');
     return element(
       'tr',
@@ -105,7 +105,7 @@ function levels({ levels: all }: WalkAnswer): HTMLElement {
         { title: `read from ${pteAddress}: the table's address + 8 × ${index}` },
         element('code', {}, pte),
       ),
-      element('td', {}, flagChips(flags)),
+      element('td', {}, flagChips(flags, memoryType)),
       element(
         'td',
         { class: leaf ? 'physical' : undefined, title: leaf ? 'the page' : 'the next table' },
@@ -122,7 +122,7 @@ function levels({ levels: all }: WalkAnswer): HTMLElement {
   );
 }
 
-function flagChips(flags: string): HTMLElement {
+function flagChips(flags: string, memoryType?: keyof typeof MEMORY_TYPES): HTMLElement {
   const chips = PTE_FLAGS.map(([flag, meaning]) => {
     const on = flags.includes(flag);
     return element(
@@ -131,5 +131,10 @@ function flagChips(flags: string): HTMLElement {
       flag,
     );
   });
-  return element('span', { class: 'flags', 'aria-label': `flags ${flags}` }, ...chips.reverse());
+  const type =
+    memoryType === undefined
+      ? []
+      : [element('span', { class: 'flag on', title: MEMORY_TYPES[memoryType] }, memoryType)];
+  const label = ['flags', flags, ...(memoryType === undefined ? [] : [memoryType])].join(' ');
+  return element('span', { class: 'flags', 'aria-label': label }, ...type, ...chips.reverse());
 }

@@ -1,4 +1,4 @@
-# Ends at once: what starting and stopping a machine costs.
+# Ends at once: what it costs to start and stop a machine.
     .section .text.start, "ax"
     .globl _start
 _start:

@@ -16,6 +16,21 @@ export const RUN = {
     { name: 'append', value: 'TEXT', help: "kernel command line: --append='console=ttyS0 …'" },
     { name: 'harts', value: 'N', help: '1 to 16 harts (default 1)' },
     { name: 'memory', value: 'SIZE', help: 'RAM, such as 128M (the default) or 2G' },
+    {
+      name: 'isa',
+      value: 'TEXT',
+      help: 'extensions: rv64gc_zba_zbb, or changes to the default (all): --isa=-zacas,+svade',
+    },
+    {
+      name: 'time',
+      value: 'free|wall',
+      help: "'free': waiting takes no time, and runs repeat; 'wall': timers keep pace\nwith the clock on the wall (the default at a terminal)",
+    },
+    {
+      name: 'translator',
+      value: 'on|off',
+      help: "'off' interprets everything; the guest sees no difference but speed",
+    },
     { name: 'max-instructions', value: 'N', help: 'stop after N steps, with status 124' },
     { name: 'stats', value: 'json', help: 'one line of figures on stderr at the end' },
     { name: 'trace', value: 'FILE', help: 'write every exit to FILE, one JSON object a line' },

@@ -1,5 +1,5 @@
-import { type VmConfig, vmConfigSchema } from '../../protocol/messages.ts';
-import { describeIssues } from '../requests.ts';
+import { HARTS, MEMORY } from '../../protocol/limits.ts';
+import type { VmConfig } from '../../protocol/messages.ts';
 import { type Arguments, parseArguments, usageError } from './arguments.ts';
 import { RUN } from './commands.ts';
 
@@ -8,50 +8,69 @@ export interface RunOptions {
   /** Steps after which the run ends; Infinity without a limit. */
   readonly maxInstructions: number;
   readonly stats: boolean;
+  /** Hot code is translated. */
+  readonly translator: boolean;
   /** File for trace records. */
   readonly trace: string | undefined;
 }
 
-/** Reads the options of `hartscope run`. @throws VmError `bad-config`, one line. */
-export function parseRunOptions(args: readonly string[]): RunOptions {
+/**
+ * Reads the options of `hartscope run`. @throws VmError `bad-config`, one line.
+ *
+ * @param interactive a person sits at the terminal: unless told otherwise, time keeps pace with theirs.
+ */
+export function parseRunOptions(args: readonly string[], interactive: boolean): RunOptions {
   const { values } = parseArguments(RUN, args);
   const stats = values.get('stats');
   if (stats !== undefined && stats !== 'json') throw usageError(RUN, `--stats has one format: --stats json`);
   const maxInstructions = values.get('max-instructions');
   return {
-    config: readConfig(values),
+    config: readConfig(values, interactive),
     maxInstructions:
       maxInstructions === undefined ? Number.POSITIVE_INFINITY : count('max-instructions', maxInstructions),
     stats: stats !== undefined,
+    translator: onOrOff('translator', values.get('translator') ?? 'on'),
     trace: values.get('trace'),
   };
 }
 
-const FILES = ['kernel', 'firmware', 'dtb', 'initrd', 'append'] as const;
+function onOrOff(option: string, text: string): boolean {
+  if (text !== 'on' && text !== 'off') throw usageError(RUN, `--${option} takes on or off, not '${text}'`);
+  return text === 'on';
+}
 
-function readConfig(values: Arguments['values']): VmConfig {
+/** Options that are passed on as they are. */
+const TEXTS = ['kernel', 'firmware', 'dtb', 'initrd', 'append', 'isa'] as const;
+
+function readConfig(values: Arguments['values'], interactive: boolean): VmConfig {
   if (!values.has('kernel') && ['builtin', 'none', undefined].includes(values.get('firmware'))) {
     throw usageError(RUN, 'there is nothing to run: give --kernel FILE, or --firmware FILE');
   }
   const harts = values.get('harts');
   const memory = values.get('memory');
-  const parsed = vmConfigSchema.safeParse({
-    ...Object.fromEntries(FILES.filter((name) => values.has(name)).map((name) => [name, values.get(name)])),
-    ...(harts !== undefined && { harts: count('harts', harts) }),
-    ...(memory !== undefined && { memory: bytes(memory) }),
+  return {
+    ...Object.fromEntries(TEXTS.filter((name) => values.has(name)).map((name) => [name, values.get(name)])),
+    harts:
+      harts === undefined ? HARTS.default : within(HARTS, count('harts', harts), '--harts takes 1 to 16'),
+    memory:
+      memory === undefined ? MEMORY.default : within(MEMORY, bytes(memory), '--memory takes 1M to 3.5G'),
+    time: time(values.get('time'), interactive),
+    rtcStart: 0,
     trace: values.has('trace'),
-  });
-  if (parsed.success) return parsed.data;
-  const { issues } = parsed.error;
-  const range = RANGES[String(issues[0]?.path[0])];
-  throw usageError(RUN, range ?? `--${describeIssues(issues)}`);
+  };
 }
 
-/** What the schema's bounds are in the units that people write. */
-const RANGES: Readonly<Record<string, string>> = {
-  harts: '--harts takes 1 to 16',
-  memory: '--memory takes 1M to 3.5G',
-};
+function time(text: string | undefined, interactive: boolean): VmConfig['time'] {
+  if (text === undefined) return interactive ? 'wall' : 'free';
+  if (text !== 'free' && text !== 'wall') throw usageError(RUN, `--time takes free or wall, not '${text}'`);
+  return text;
+}
+
+/** @param wrong what is said of a value out of bounds, in the units that people write. */
+function within({ min, max }: { readonly min: number; readonly max: number }, value: number, wrong: string) {
+  if (!Number.isSafeInteger(value) || value < min || value > max) throw usageError(RUN, wrong);
+  return value;
+}
 
 function count(option: string, text: string): number {
   const value = /^\d+(e\d+)?$/i.test(text) ? Number(text) : Number.NaN;

@@ -1,0 +1,111 @@
+/** The ways that lockstep programs are run in, beside the reference's. */
+import type { Random } from '../support/random.ts';
+import { type Cutting, WHOLE } from './lockstep-machine.ts';
+import type { LockstepProgram } from './lockstep-programs.ts';
+import type { Configuration } from './lockstep-run.ts';
+
+/** Budgets up to a longest one for the whole program. Translated code begins only where there are steps for some of it. */
+function randomBudgets(random: Random): () => number {
+  const longest = random.pick([1, 3, 10, 30, 100, 300, 1000]);
+  return longest === 1 ? () => 1 : () => 1 + random.below(longest);
+}
+
+/** Breakpoints at instructions of the program, which it does not stop at for good. */
+function randomBreakpoints(random: Random, { harts, starts }: LockstepProgram): ReadonlySet<bigint> {
+  const base = harts[0]!.x[4]!;
+  return new Set(Array.from({ length: 1 + random.below(3) }, () => base + BigInt(random.pick(starts))));
+}
+
+function randomCutting(random: Random, program: LockstepProgram): Cutting {
+  switch (random.below(8)) {
+    case 0:
+      return { ...WHOLE, breakpoints: randomBreakpoints(random, program) };
+    case 1:
+      return { ...WHOLE, budget: randomBudgets(random), stops: () => random.below(3) === 0 };
+    case 2:
+    case 3:
+      return WHOLE;
+    default:
+      return { ...WHOLE, budget: randomBudgets(random) };
+  }
+}
+
+/** Interpreted, cut in any way. */
+export const CUT: Configuration = {
+  name: 'interpreted, cut',
+  passes: (random, program) => [
+    { name: 'first', cutting: randomCutting(random, program) },
+    { name: 'again', cutting: randomCutting(random, program) },
+  ],
+};
+
+/** The first steps of a pass come by themselves, so that what was collected before is installed at once. */
+function afterInstalling(cutting: Cutting): Cutting {
+  let left = 3;
+  return { ...cutting, budget: () => (left-- > 0 ? 1 : cutting.budget()) };
+}
+
+/** The modules that a pass may have compiled beside the one with what was collected. */
+const FURTHER_MODULES = 2;
+
+/**
+ * Translated: in the first pass not, or in the midst of it, in the second from the beginning. Its name says what hart
+ * and translator are made with.
+ */
+export const translated = (hotAfter: number, verify: boolean): Configuration => ({
+  name: `translated after ${hotAfter}${verify ? ', verified' : ''}`,
+  hotAfter,
+  verify,
+  passes: (random, program) => {
+    const opensAt = random.below(2) ? random.below(program.turns.length) : -1;
+    return [
+      {
+        name: 'first',
+        cutting: randomCutting(random, program),
+        prepare: (compiler) => {
+          compiler.lateness = { kind: 'held' };
+        },
+        beforeTurn: (compiler, turn) => {
+          if (turn === opensAt) compiler.lateness = { kind: 'at once', modules: 1 };
+        },
+      },
+      {
+        name: 'again',
+        cutting: afterInstalling(randomCutting(random, program)),
+        prepare: (compiler) => {
+          compiler.lateness = { kind: 'at once', modules: 1 + FURTHER_MODULES };
+        },
+      },
+    ];
+  },
+});
+
+/** Every region a module of its own, compiled and entered at once. */
+export const atOnce = (hotAfter: number): Configuration => ({
+  name: `translated at once after ${hotAfter}`,
+  hotAfter,
+  verify: true,
+  passes: (random, program) =>
+    ['first', 'again'].map((name) => ({
+      name,
+      cutting: randomCutting(random, program),
+      prepare: (compiler) => {
+        compiler.lateness = { kind: 'at once', modules: Number.POSITIVE_INFINITY };
+      },
+    })),
+});
+
+/** Regions arrive in any order and after any time. */
+export const someTime = (hotAfter: number): Configuration => ({
+  name: `translated some time after ${hotAfter}`,
+  hotAfter,
+  verify: true,
+  passes: (random, program) =>
+    ['first', 'again'].map((name) => ({
+      name,
+      cutting: randomCutting(random, program),
+      prepare: (compiler) => {
+        compiler.lateness = { kind: 'some time', random };
+      },
+    })),
+});

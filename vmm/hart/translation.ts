@@ -1,0 +1,61 @@
+import type { GuestMemory } from '../contracts/memory.ts';
+import type { Decoded } from '../isa/decode.ts';
+import type { CodePages } from './code-pages.ts';
+import type { Variant } from './layout.ts';
+
+/** Bit of `Translator.run`'s result: the instruction at pc must be interpreted, for translated code cannot begin with it now. */
+export const MUST_INTERPRET = 0x8000_0000;
+
+/**
+ * What the harts of a machine need of a translator. It sees code when the interpreter finds it hot, and puts
+ * slots of translated regions into the cells where the interpreter and translated code look for them.
+ *
+ * Invariant: translated code changes nothing but speed. Steps, registers, memory, translation caches and the
+ * order of exits are those of the interpreter.
+ */
+export interface Translator {
+  /** The record was jumped to often. `fetchTlb`: host offset of the fetch cache in force, to see which pages lie beside. */
+  hot(record: number, variant: Variant, context: HotContext): void;
+  /**
+   * Runs translated code of a slot at the hart's pc, and what it continues in, with `remaining` steps left. Returns
+   * the steps left then, with `MUST_INTERPRET` or without.
+   */
+  run(hart: number, remaining: number, slot: number): number;
+  /** Installs what was compiled meanwhile. Called where no translated code is running. */
+  poll(): void;
+  /** Bytes of RAM at a host offset changed. */
+  written(host: number, length: number): void;
+  /** The decoded page at this host offset goes; so does what was translated from it. */
+  dropped(codePage: number): void;
+  /** Replaces the offsets within a page at which some breakpoint stands: no translated code has such instructions. */
+  setBreakOffsets(offsets: ReadonlySet<number>): void;
+  /** For `--stats` and tests. */
+  readonly statistics: TranslatorStatistics;
+}
+
+/** The situation in which code was found hot. */
+export interface HotContext {
+  /** Guest-virtual page of the record, and the host offset of the fetch cache that names its neighbours. */
+  readonly page: bigint;
+  readonly fetchTlb: number;
+}
+
+export interface TranslatorStatistics {
+  /** Regions in the code cache, and those ever made. */
+  readonly regions: number;
+  readonly translated: number;
+  /** Bytes of WebAssembly of the regions in the cache. */
+  readonly bytes: number;
+  /** Times the engine refused a module. */
+  readonly refused: number;
+}
+
+/** What a translator gets of the harts. */
+export interface TranslatorParts {
+  readonly memory: GuestMemory;
+  readonly code: CodePages;
+  /** Decodes into `target`; false for what is illegal in this machine. */
+  readonly decode: (target: Decoded, raw: number) => boolean;
+}
+
+export type TranslatorFactory = (parts: TranslatorParts) => Translator;

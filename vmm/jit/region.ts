@@ -1,0 +1,225 @@
+import { createDecoded, type Decoded } from '../isa/decode.ts';
+import { type Facts, factsOf } from './facts.ts';
+
+/**
+ * Offsets here are bytes from the start of the page in which the region begins; those of the pages before are
+ * negative.
+ */
+export interface Op {
+  readonly offset: number;
+  readonly length: 2 | 4;
+  /** Index in `INSTRUCTIONS`. */
+  readonly index: number;
+  readonly rd: number;
+  readonly rs1: number;
+  readonly rs2: number;
+  readonly rs3: number;
+  readonly imm: number;
+  readonly raw: number;
+  readonly facts: Facts;
+}
+
+/**
+ * Where a block continues: in a block of the region, or outside. Outside, `interpret` says that the instruction
+ * there can only be interpreted; otherwise there may be another region.
+ */
+export type Edge =
+  | { readonly kind: 'block'; readonly to: number }
+  | { readonly kind: 'exit'; readonly offset: number; readonly interpret: boolean };
+
+/**
+ * - `goto`: one successor. - `branch`: by the condition of the last instruction.
+ * - `call`: a jump that leaves a return address, at which the region continues; `target` is null when computed.
+ * - `jump`: to the address that the last instruction computes.
+ */
+export type Ending =
+  | { readonly kind: 'goto'; readonly next: Edge }
+  | { readonly kind: 'branch'; readonly taken: Edge; readonly next: Edge }
+  | { readonly kind: 'call'; readonly target: number | null; readonly back: Edge }
+  | { readonly kind: 'jump' };
+
+export interface Block {
+  readonly start: number;
+  readonly ops: readonly Op[];
+  ending: Ending;
+}
+
+/** A page of guest code: its host offset in RAM, and that of its decoded records. */
+export interface CodePage {
+  readonly hostPage: number;
+  readonly codePage: number;
+}
+
+/** Where a region's code comes from. */
+export interface CodeSource {
+  /** The page `delta` pages after the one in which the region begins; undefined when it is not known to be mapped. */
+  page(delta: number): CodePage | undefined;
+  readonly u16: Uint16Array;
+  readonly decode: (target: Decoded, raw: number) => boolean;
+  /** Offsets within a page at which breakpoints stand. */
+  readonly breakOffsets: ReadonlySet<number>;
+}
+
+/** Code that is translated together: what can be reached from `entry` without leaving by a call or computed jump. */
+export interface Region {
+  readonly entry: number;
+  /** The first is the entry's. */
+  readonly blocks: readonly Block[];
+  readonly pages: ReadonlyMap<number, CodePage>;
+}
+
+/**
+ * A region has at most this many instructions: V8's optimising compiler takes time that grows faster than the
+ * function, and a step budget shorter than the longest path through a region is interpreted.
+ */
+const OPS_MAX = 400;
+/** Pages before and after the entry's that a region may reach into. */
+const PAGES_BEFORE = 2;
+const PAGES_AFTER = 3;
+
+/** The region that begins at `entry` of the page with delta 0; undefined when its first instruction is not translatable. */
+export function findRegion(source: CodeSource, entry: number): Region | undefined {
+  const finder = new RegionFinder(source);
+  finder.collect(entry);
+  return finder.region(entry);
+}
+
+class RegionFinder {
+  readonly #source: CodeSource;
+  readonly #ops = new Map<number, Op>();
+  /** Offsets whose instruction can only be interpreted. */
+  readonly #stops = new Set<number>();
+  readonly #leaders = new Set<number>();
+  readonly #pages = new Map<number, CodePage | null>();
+  readonly #queue: number[] = [];
+  readonly #decoded = createDecoded();
+
+  constructor(source: CodeSource) {
+    this.#source = source;
+  }
+
+  /** Decodes what is reachable, nearest first. */
+  collect(entry: number): void {
+    this.#lead(entry);
+    for (let next = 0; next < this.#queue.length; next++) this.#collectStraight(this.#queue[next]!);
+  }
+
+  region(entry: number): Region | undefined {
+    if (!this.#ops.has(entry)) return undefined;
+    const starts = [...this.#leaders].filter((offset) => this.#ops.has(offset));
+    const numbers = new Map(starts.map((offset, index) => [offset, index]));
+    const blocks = starts.map((start) => this.#block(start, numbers));
+    const pages = new Map<number, CodePage>();
+    for (const [delta, page] of this.#pages) {
+      if (page !== null && starts.some((start) => pageOf(start) === delta)) pages.set(delta, page);
+    }
+    return { entry, blocks, pages };
+  }
+
+  #lead(offset: number): void {
+    if (this.#leaders.has(offset)) return;
+    this.#leaders.add(offset);
+    this.#queue.push(offset);
+  }
+
+  #collectStraight(start: number): void {
+    for (let offset = start; ; ) {
+      if (this.#ops.has(offset) || this.#ops.size >= OPS_MAX) return;
+      const op = this.#decodeAt(offset);
+      if (op === undefined) return;
+      this.#ops.set(offset, op);
+      const next = offset + op.length;
+      switch (op.facts.flow) {
+        case 'next':
+          // A page's first instruction begins a block, so that crossing into the page is an edge.
+          if (pageOf(next) !== pageOf(offset)) {
+            this.#lead(next);
+            return;
+          }
+          offset = next;
+          continue;
+        case 'branch':
+          this.#lead(next);
+          this.#lead(offset + op.imm);
+          return;
+        case 'jumpRelative':
+          this.#lead(op.rd === 0 ? offset + op.imm : next);
+          return;
+        case 'jump':
+          if (op.rd !== 0) this.#lead(next);
+          return;
+        case 'leave':
+          return;
+      }
+    }
+  }
+
+  #decodeAt(offset: number): Op | undefined {
+    const page = this.#page(pageOf(offset));
+    if (page === null) return undefined;
+    const inPage = offset & 0xfff;
+    const { u16, breakOffsets, decode } = this.#source;
+    const index = (page.hostPage + inPage) >>> 1;
+    const first = u16[index]!;
+    const isFull = (first & 3) === 3;
+    if (breakOffsets.has(inPage) || (isFull && inPage === 0xffe)) {
+      this.#stops.add(offset);
+      return undefined;
+    }
+    const decoded = this.#decoded;
+    if (!decode(decoded, first | (isFull ? u16[index + 1]! << 16 : 0))) {
+      this.#stops.add(offset);
+      return undefined;
+    }
+    const facts = factsOf(decoded.index);
+    if (facts.flow === 'leave') {
+      this.#stops.add(offset);
+      return undefined;
+    }
+    const { length, rd, rs1, rs2, rs3, imm, raw } = decoded;
+    return { offset, length, index: decoded.index, rd, rs1, rs2, rs3, imm, raw, facts };
+  }
+
+  #page(delta: number): CodePage | null {
+    if (delta < -PAGES_BEFORE || delta > PAGES_AFTER) return null;
+    let page = this.#pages.get(delta);
+    if (page === undefined) {
+      page = this.#source.page(delta) ?? null;
+      this.#pages.set(delta, page);
+    }
+    return page;
+  }
+
+  #block(start: number, numbers: ReadonlyMap<number, number>): Block {
+    const edge = (offset: number): Edge => {
+      const to = numbers.get(offset);
+      if (to !== undefined) return { kind: 'block', to };
+      return { kind: 'exit', offset, interpret: this.#stops.has(offset) };
+    };
+    const ops: Op[] = [];
+    for (let offset = start; ; ) {
+      const op = this.#ops.get(offset);
+      if (op === undefined || (ops.length > 0 && this.#leaders.has(offset))) {
+        return { start, ops, ending: { kind: 'goto', next: edge(offset) } };
+      }
+      ops.push(op);
+      const next = offset + op.length;
+      switch (op.facts.flow) {
+        case 'branch':
+          return { start, ops, ending: { kind: 'branch', taken: edge(offset + op.imm), next: edge(next) } };
+        case 'jumpRelative':
+          return op.rd === 0
+            ? { start, ops, ending: { kind: 'goto', next: edge(offset + op.imm) } }
+            : { start, ops, ending: { kind: 'call', target: offset + op.imm, back: edge(next) } };
+        case 'jump':
+          return op.rd === 0
+            ? { start, ops, ending: { kind: 'jump' } }
+            : { start, ops, ending: { kind: 'call', target: null, back: edge(next) } };
+        default:
+          offset = next;
+      }
+    }
+  }
+}
+
+export const pageOf = (offset: number): number => offset >> 12;

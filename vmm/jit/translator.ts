@@ -1,0 +1,210 @@
+import { TLB_ENTRIES, TLB_ENTRY_SIZE, type Variant } from '../hart/layout.ts';
+import type { HotContext, Translator, TranslatorParts, TranslatorStatistics } from '../hart/translation.ts';
+import { ModuleBuilder } from '../wasm/module-builder.ts';
+import { hostFusesMultiplyAdd } from '../wasm/multiply-add.ts';
+import { CodeCache, codePageOf, offsetOf, type Translation } from './code-cache.ts';
+import type { Batch, CompilePort } from './compile-port.ts';
+import { createDispatch, type Dispatch, REGION_SIGNATURE } from './dispatch.ts';
+import { type CodePage, findRegion, type Region } from './region.ts';
+import { emitRegion, type RegionCode } from './region-code.ts';
+
+export interface TranslatorOptions {
+  readonly compiler: CompilePort;
+  /** Checks the whole code cache after each change. */
+  readonly verify?: boolean;
+  /** The engine refused a module: told once, the guest goes on in the interpreter. */
+  readonly refused?: (message: string) => void;
+  /** For tests: not to use the engine's fused multiply-add, or to use it. */
+  readonly fusesMultiplyAdd?: boolean;
+  /** For tests; see the constants of the same names. */
+  readonly bytesMax?: number;
+  readonly slotsMax?: number;
+}
+
+/**
+ * Bytes of WebAssembly in the code cache. Machine code is about five times as large, twice while V8 holds both of its
+ * tiers, and it reserves address space for all.
+ */
+const BYTES_MAX = 24 * 2 ** 20;
+const SLOTS = 0x4000;
+/** Functions a module: V8 takes a tenth of the time for each that it would for a module of its own. */
+const BATCH_MAX = 64;
+
+/** Finds regions, has them compiled, and keeps the code cache in step with the guest's code. */
+export class RegionTranslator implements Translator {
+  readonly #parts: TranslatorParts;
+  readonly #options: TranslatorOptions;
+  readonly #dispatch: Dispatch;
+  readonly #cache: CodeCache;
+  readonly #u16: Uint16Array;
+  readonly #i32: Int32Array;
+  readonly #i64: BigInt64Array;
+  /** Found and emitted, not yet with the compiler. */
+  #queue: { translation: Translation; code: RegionCode }[] = [];
+  #breakOffsets: ReadonlySet<number> = new Set();
+  #translated = 0;
+  #refused = 0;
+
+  constructor(parts: TranslatorParts, options: TranslatorOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#dispatch = createDispatch(parts.memory);
+    this.#cache = new CodeCache(parts.memory, parts.code, this.#dispatch.table, {
+      bytesMax: options.bytesMax ?? BYTES_MAX,
+      slotsMax: options.slotsMax ?? SLOTS,
+    });
+    const { buffer } = parts.memory.memory;
+    this.#u16 = new Uint16Array(buffer);
+    this.#i32 = new Int32Array(buffer);
+    this.#i64 = new BigInt64Array(buffer);
+  }
+
+  get statistics(): TranslatorStatistics {
+    return {
+      regions: this.#cache.regions,
+      translated: this.#translated,
+      bytes: this.#cache.bytes,
+      refused: this.#refused,
+    };
+  }
+
+  run(hart: number, remaining: number, slot: number): number {
+    return this.#dispatch.run(hart, remaining, slot);
+  }
+
+  hot(record: number, variant: Variant, context: HotContext): void {
+    if (this.#cache.has(record, variant)) return;
+    const region = findRegion(
+      {
+        page: (delta) => this.#page(record, delta, context),
+        u16: this.#u16,
+        decode: this.#parts.decode,
+        breakOffsets: this.#breakOffsets,
+      },
+      offsetOf(record),
+    );
+    if (region === undefined) return;
+    this.#enqueue(region, record, variant, context.page);
+    if (this.#options.compiler.isIdle) this.#submit();
+    this.poll();
+  }
+
+  poll(): void {
+    const { compiler } = this.#options;
+    for (let batch = compiler.take(); batch !== undefined; batch = compiler.take()) this.#install(batch);
+    if (this.#queue.length > 0 && compiler.isIdle) this.#submit();
+  }
+
+  written(host: number, length: number): void {
+    const codePage = this.#parts.code.pageFor(host);
+    this.#cache.written(codePage, host & 0xfff, length);
+    this.#check();
+  }
+
+  dropped(codePage: number): void {
+    this.#cache.dropPage(codePage);
+    this.#check();
+  }
+
+  setBreakOffsets(offsets: ReadonlySet<number>): void {
+    const added = new Set([...offsets].filter((offset) => !this.#breakOffsets.has(offset)));
+    this.#breakOffsets = offsets;
+    this.#cache.dropAt(added);
+    this.#check();
+  }
+
+  /** The page `delta` pages after the record's own, where the fetch cache says that it is. */
+  #page(record: number, delta: number, { page, fetchTlb }: HotContext): CodePage | undefined {
+    const codePage = delta === 0 ? codePageOf(record) : this.#fetched(page + BigInt(delta * 4096), fetchTlb);
+    if (codePage === undefined) return undefined;
+    return { codePage, hostPage: this.#parts.code.hostOf(codePage) };
+  }
+
+  #fetched(page: bigint, fetchTlb: number): number | undefined {
+    const index = Number((page >> 12n) & BigInt(TLB_ENTRIES - 1));
+    const entry = (fetchTlb >>> 0) + index * TLB_ENTRY_SIZE;
+    if (this.#i64[entry >>> 3] !== BigInt.asIntN(64, page)) return undefined;
+    return this.#i32[(entry >>> 2) + 2]! >>> 0;
+  }
+
+  #enqueue(region: Region, record: number, variant: Variant, page: bigint): void {
+    const { ramBase, ramSize } = this.#parts.memory;
+    const code = emitRegion(region, {
+      variant,
+      target: {
+        ramBase,
+        ramSize,
+        fusesMultiplyAdd: this.#options.fusesMultiplyAdd ?? hostFusesMultiplyAdd(),
+      },
+      imports: { goto: GOTO_INDEX },
+      entryPc: page + BigInt(region.entry),
+    });
+    const size = code.body.code.length;
+    const translation: Translation = {
+      region,
+      variant,
+      record,
+      bound: code.bound,
+      size,
+      slot: 0,
+      alive: true,
+    };
+    this.#cache.add(translation);
+    this.#queue.push({ translation, code });
+  }
+
+  #submit(): void {
+    const batch = this.#queue.filter(({ translation }) => translation.alive).slice(0, BATCH_MAX);
+    this.#queue = this.#queue.filter((entry) => entry.translation.alive && !batch.includes(entry));
+    if (batch.length === 0) return;
+    const module = new ModuleBuilder();
+    module.importFunction('goto', REGION_SIGNATURE);
+    for (const [index, { code }] of batch.entries()) {
+      module.export(`${index}`, module.function(REGION_SIGNATURE, code.body));
+    }
+    this.#options.compiler.submit({
+      translations: batch.map(({ translation }) => translation),
+      code: module.encode(),
+    });
+  }
+
+  #install({ translations, result }: Batch): void {
+    if (result instanceof WebAssembly.Module) {
+      try {
+        this.#instantiate(translations, result);
+      } catch (error) {
+        this.#refuse(translations, error);
+      }
+    } else {
+      this.#refuse(translations, result);
+    }
+    this.#check();
+  }
+
+  #instantiate(translations: readonly Translation[], module: WebAssembly.Module): void {
+    const { memory } = this.#parts.memory;
+    const { exports } = new WebAssembly.Instance(module, { env: { memory, goto: this.#dispatch.goto } });
+    for (const [index, translation] of translations.entries()) {
+      if (!translation.alive) continue;
+      this.#cache.install(translation, exports[`${index}`]!);
+      this.#translated++;
+    }
+  }
+
+  /** The regions stay known, so that nobody tries them again while their code is the same. */
+  #refuse(translations: readonly Translation[], error: unknown): void {
+    this.#refused++;
+    if (this.#refused > 1) return;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#options.refused?.(
+      `the JavaScript engine refused ${translations.length} translated regions (${reason}); they are interpreted`,
+    );
+  }
+
+  #check(): void {
+    if (this.#options.verify === true) this.#cache.verify();
+  }
+}
+
+/** The only import of a region's module that is a function. */
+const GOTO_INDEX = 0;

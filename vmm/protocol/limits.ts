@@ -1,0 +1,7 @@
+/**
+ * Bounds and defaults of a machine's configuration: for its schema, and for the command line, which does without the schema
+ * because the library behind it takes long to load.
+ */
+export const HARTS = { min: 1, max: 16, default: 1 } as const;
+/** RAM, in bytes. */
+export const MEMORY = { min: 2 ** 20, max: 3.5 * 2 ** 30, default: 128 * 2 ** 20 } as const;
