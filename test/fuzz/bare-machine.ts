@@ -2,6 +2,7 @@ import { assert } from '../../vmm/base/assert.ts';
 import type { HartPorts } from '../../vmm/contracts/hart.ts';
 import { parseElf, SEGMENT_TYPE } from '../../vmm/formats/elf.ts';
 import { createGuestMemory, createHartGroup } from '../../vmm/hart/index.ts';
+import type { IsaConfig } from '../../vmm/isa/extensions.ts';
 import type { Image, Images } from './sequence-records.ts';
 
 const RAM_BASE = 0x8000_0000;
@@ -14,7 +15,7 @@ const STEPS_MAX = 50_000_000;
  * One hart, RAM and a test device, and nothing else: runs the guest of `sequences.S` on the images, and returns what is in
  * their place afterwards. The hart runs in slices of changing length, which must not matter.
  */
-export function runBareMetal(kernel: Uint8Array, images: Images): Images {
+export function runBareMetal(kernel: Uint8Array, images: Images, isa: IsaConfig): Images {
   const memory = createGuestMemory({ ramBase: RAM_BASE, ramSize: RAM_SIZE, harts: 1 });
   let ended = false;
   const ports: HartPorts = {
@@ -32,7 +33,7 @@ export function runBareMetal(kernel: Uint8Array, images: Images): Images {
     time: () => 0n,
     stepsAt: () => Number.POSITIVE_INFINITY,
   };
-  const group = createHartGroup({ memory, ports });
+  const group = createHartGroup({ memory, ports, isa });
   const hart = group.harts[0]!;
 
   const elf = parseElf(kernel);

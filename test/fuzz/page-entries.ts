@@ -2,6 +2,7 @@
  * Random page-table entries and accesses through them, for the guest `test/support/guests/page-entries.S`: permissions,
  * NAPOT, memory types, reserved bits, pointers and leaves at every level. The offsets must agree with that file.
  */
+import type { Image, MemoryAfter } from '../support/memory-guests.ts';
 import type { Random } from '../support/random.ts';
 
 export interface EntryCase {
@@ -23,19 +24,14 @@ export interface EntryResult {
   readonly after: bigint;
 }
 
-/** Bytes at a guest-physical address. */
-export interface Image {
-  readonly address: number;
-  readonly data: Uint8Array;
-}
-
 const TABLES = 0x8010_0000;
 const [ROOT, LEVEL1, LEVEL0, OTHER_LEVEL1, OTHER_LEVEL0] = [0, 1, 2, 3, 4].map(
   (page) => TABLES + page * 4096,
 );
 const CASES = 0x8020_0000;
-const AREA = 0x8040_0000;
 const AREA_PAGES = 64;
+/** The memory that the entries lead to. */
+export const AREA = { address: 0x8040_0000, length: AREA_PAGES * 4096 } as const;
 const RESULTS = 0x8060_0000;
 const SIZE = 64;
 const NUMBER_OF: Readonly<Record<EntryCase['kind'], bigint>> = { load: 0n, store: 1n, execute: 2n };
@@ -96,14 +92,14 @@ function randomPage(random: Random, level: 0 | 1 | 2, low: bigint, high: bigint)
   if ((low & (R | X)) === 0n && level > 0)
     return BigInt((level === 1 ? OTHER_LEVEL0! : OTHER_LEVEL1!) / 4096);
   const misaligned = random.below(8) === 0 ? BigInt(random.below(AREA_PAGES)) : 0n;
-  if (level === 1) return BigInt(AREA / 4096) + misaligned;
+  if (level === 1) return BigInt(AREA.address / 4096) + misaligned;
   if (level === 2) return BigInt(0x8_0000) + (misaligned << BigInt(random.below(3) * 4));
-  const page = BigInt(AREA / 4096 + random.below(AREA_PAGES));
+  const page = BigInt(AREA.address / 4096 + random.below(AREA_PAGES));
   return (high & N) !== 0n && random.below(8) > 0 ? (page & ~0xfn) | 8n : page;
 }
 
 /** What stands in memory before the guest starts. */
-export function imagesOf(cases: readonly EntryCase[]): { tables: Image; area: Image; cases: Image } {
+export function imagesOf(cases: readonly EntryCase[]): Image[] {
   const tables = new BigUint64Array((5 * 4096) / 8);
   const write = (table: number, index: number, entry: bigint): void => {
     tables[(table - TABLES) / 8 + index] = entry;
@@ -114,12 +110,12 @@ export function imagesOf(cases: readonly EntryCase[]): { tables: Image; area: Im
   for (let index = 0; index < 512; index++) {
     // Behind a pointer that is the case's entry: pages of S-mode and of U-mode by turns.
     const user = index % 2 === 0 ? U : 0n;
-    const page = BigInt(AREA / 4096 + (index % AREA_PAGES));
+    const page = BigInt(AREA.address / 4096 + (index % AREA_PAGES));
     write(OTHER_LEVEL0!, index, (page << 10n) | V | R | W | X | A | D | user);
     write(OTHER_LEVEL1!, index, pointer(OTHER_LEVEL0!));
   }
 
-  const area = new Uint8Array(AREA_PAGES * 4096);
+  const area = new Uint8Array(AREA.length);
   const view = new DataView(area.buffer);
   for (let page = 0; page < AREA_PAGES; page++) {
     view.setUint32(page * 4096, 0x0000_0513 | (page << 20), true); // addi a0, zero, page
@@ -135,22 +131,18 @@ export function imagesOf(cases: readonly EntryCase[]): { tables: Image; area: Im
     const fields = [NUMBER_OF[kind], status, entry, BigInt(slot), restored, address, menvcfg, value];
     records.set(fields, ((index + 1) * SIZE) / 8);
   }
-  return {
-    tables: { address: TABLES, data: new Uint8Array(tables.buffer) },
-    area: { address: AREA, data: area },
-    cases: { address: CASES, data: new Uint8Array(records.buffer) },
-  };
+  return [
+    { address: TABLES, data: new Uint8Array(tables.buffer) },
+    { address: AREA.address, data: area },
+    { address: CASES, data: new Uint8Array(records.buffer) },
+  ];
 }
 
-/** Where the guest leaves results. */
-export const resultsRange = (cases: number): { address: number; length: number } => ({
-  address: RESULTS,
-  length: cases * SIZE,
-});
-
-export function decodeResults(data: Uint8Array): EntryResult[] {
+/** What the guest left of so many cases. */
+export function resultsOf(memory: MemoryAfter, cases: number): EntryResult[] {
+  const data = memory(RESULTS, cases * SIZE);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  return Array.from({ length: data.length / SIZE }, (_, index) => ({
+  return Array.from({ length: cases }, (_, index) => ({
     cause: view.getBigInt64(index * SIZE, true),
     tval: view.getBigUint64(index * SIZE + 8, true),
     outcome: view.getBigUint64(index * SIZE + 16, true),

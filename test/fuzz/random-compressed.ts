@@ -3,26 +3,16 @@
  * means: candidates that break the rules are drawn again.
  */
 import { decodeImmediate, encodeImmediate, FORMATS } from '../../vmm/isa/formats.ts';
-import type { CompressedInstruction, Instruction } from '../../vmm/isa/instruction.ts';
-import { COMPRESSED, INSTRUCTIONS } from '../../vmm/isa/table.ts';
+import type { CompressedInstruction } from '../../vmm/isa/instruction.ts';
+import type { InstructionPool } from './instruction-pool.ts';
 import { type Context, field, type Item, isFixed, RD, RS1, temporary, type Unit } from './random-context.ts';
 import { BUFFER_SIZE } from './sequence-records.ts';
-
-const expansions = (
-  raw: number,
-): { entry: CompressedInstruction; expanded: number | undefined } | undefined => {
-  const entry = COMPRESSED.find(({ mask, match }) => (raw & mask) === match);
-  return entry && { entry, expanded: entry.expand(raw) };
-};
-
-const instructionOf = (raw: number): Instruction =>
-  INSTRUCTIONS.find(({ mask, match }) => (raw & mask) === match)!;
 
 /** Draws encodings of the entry until one fits; undefined when none of many does. */
 export function compressedUnit(context: Context, entry: CompressedInstruction): Unit | undefined {
   for (let attempt = 0; attempt < 200; attempt++) {
     const raw = entry.match | (context.random.below(0x1_0000) & ~entry.mask);
-    const found = expansions(raw);
+    const found = context.pool.compressedAt(raw);
     if (found?.entry !== entry) continue;
     if (found.expanded === undefined) {
       // Reserved encodings are illegal; a few are enough.
@@ -37,13 +27,13 @@ export function compressedUnit(context: Context, entry: CompressedInstruction): 
 
 /** A unit around the 16-bit instruction if it keeps to the rules, judged by its expansion. */
 function fitCompressed(context: Context, item: Item, expanded: number): Unit | undefined {
-  const { random } = context;
-  const { name, format, match } = instructionOf(expanded);
+  const { random, pool } = context;
+  const { name, format, match } = pool.instructionAt(expanded)!;
   const { immediate, syntax } = FORMATS[format];
   const [rd, rs1] = [field(expanded, RD, 5), field(expanded, RS1, 5)];
   if (name === 'jalr') return indirectCompressedJump(context, item, rs1, rd);
   if (immediate === 'B' || immediate === 'J') {
-    const encode = (distance: number) => compressedJump(item.raw, item.name, distance);
+    const encode = (distance: number) => compressedJump(pool, item.raw, item.name, distance);
     return [{ ...item, jump: { units: 1 + random.below(4), encode } }];
   }
   if (name === 'addi' && rd === 2 && rs1 === 2) {
@@ -80,7 +70,7 @@ function indirectCompressedJump(
 }
 
 /** The encoding with that distance, found among all of the entry's through the table's own `expand`. */
-function compressedJump(raw: number, name: string, distance: number): number {
+function compressedJump(pool: InstructionPool, raw: number, name: string, distance: number): number {
   // The operand bits of a jump are 12:2; a branch has its register in 9:7.
   const operands = name.startsWith('c.b') ? 0x1c7c : 0x1ffc;
   const fixed = raw & ~operands;
@@ -88,8 +78,8 @@ function compressedJump(raw: number, name: string, distance: number): number {
   const known = compressedJumps.get(key);
   if (known !== undefined) return known;
   for (let bits = operands; ; bits = (bits - 1) & operands) {
-    const expanded = expansions(fixed | bits)!.expanded!;
-    const kind = FORMATS[instructionOf(expanded).format].immediate;
+    const expanded = pool.compressedAt(fixed | bits)!.expanded!;
+    const kind = FORMATS[pool.instructionAt(expanded)!.format].immediate;
     if (decodeImmediate(kind, expanded) === distance) {
       compressedJumps.set(key, fixed | bits);
       return fixed | bits;
@@ -100,9 +90,9 @@ function compressedJump(raw: number, name: string, distance: number): number {
 const compressedJumps = new Map<string, number>();
 
 /** 16 bits that no entry matches, or only with operands that are reserved. */
-export function illegalCompressed({ random }: Context): Item {
+export function illegalCompressed({ random, pool }: Context): Item {
   for (;;) {
     const raw = random.below(0x1_0000);
-    if ((raw & 3) !== 3 && expansions(raw)?.expanded === undefined) return { raw, size: 2, name: 'illegal' };
+    if ((raw & 3) !== 3 && pool.instructionAt(raw) === undefined) return { raw, size: 2, name: 'illegal' };
   }
 }

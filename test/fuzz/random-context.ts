@@ -1,4 +1,5 @@
 import type { Random } from '../support/random.ts';
+import type { InstructionPool } from './instruction-pool.ts';
 import { BUFFER_SIZE } from './sequence-records.ts';
 
 /** One instruction of a unit. */
@@ -19,6 +20,7 @@ export const sizeOf = (unit: Unit): number => unit.reduce((sum, { size }) => sum
 /** What the parts of one sequence share. */
 export interface Context {
   readonly random: Random;
+  readonly pool: InstructionPool;
   /**
    * Registers that hold addresses for the whole sequence, as offsets in the buffer. x2 and the first of the others,
    * one of x8 to x15, are what compressed instructions can use; both are 16-byte aligned, the third is not.
@@ -33,7 +35,7 @@ export interface Context {
   readonly hotF: readonly number[];
 }
 
-export function createContext(random: Random): Context {
+export function createContext(random: Random, pool: InstructionPool): Context {
   const compressed = 8 + random.below(8);
   const others = Array.from({ length: 29 }, (_, n) => n + 3).filter((n) => n !== compressed);
   const draw = () => others.splice(random.below(others.length), 1)[0]!;
@@ -41,6 +43,7 @@ export function createContext(random: Random): Context {
   const aligned = () => 16 * random.below(BUFFER_SIZE / 16);
   return {
     random,
+    pool,
     pointers: [
       { register: 2, offset: aligned() },
       { register: compressed, offset: aligned() },
@@ -74,6 +77,14 @@ export function destination(context: Context): number {
   for (;;) {
     const register = random.below(2) ? random.pick(hotX) : random.below(32);
     if (!isFixed(context, register)) return register;
+  }
+}
+
+/** An even register to write with the one after it. */
+export function destinationPair(context: Context): number {
+  for (;;) {
+    const register = destination(context) & ~1;
+    if (!isFixed(context, register) && !isFixed(context, register + 1)) return register;
   }
 }
 

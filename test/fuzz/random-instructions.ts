@@ -6,6 +6,7 @@ import type { Random } from '../support/random.ts';
 import {
   type Context,
   destination,
+  destinationPair,
   field,
   floatRegister,
   type Item,
@@ -21,18 +22,6 @@ import {
 } from './random-context.ts';
 import { BUFFER_SIZE } from './sequence-records.ts';
 
-/** Instructions of the table that sequences do not contain, and why. */
-export const NOT_GENERATED: Readonly<Record<string, string>> = {
-  ecall: 'ends each sequence',
-  mret: 'belongs to the guest around the sequences',
-  sret: 'belongs to the guest around the sequences',
-  wfi: 'waits for an interrupt, and none comes',
-  'czero.eqz': 'QEMU 7.2 has no Zicond',
-  'czero.nez': 'QEMU 7.2 has no Zicond',
-};
-
-export const GENERATED = INSTRUCTIONS.filter(({ name }) => !(name in NOT_GENERATED));
-
 /** The instruction with random operands, and with what it needs around it. */
 export function unitOf(context: Context, instruction: Instruction): Unit {
   if (instruction.name === 'jalr') return indirectJump(context, instruction);
@@ -41,11 +30,6 @@ export function unitOf(context: Context, instruction: Instruction): Unit {
   if (instruction.name === 'fence.i' && context.random.below(4) > 0) return rewrite(context, instruction);
   return [itemOf(context, instruction)];
 }
-/** Register-only instructions that can neither trap nor jump, for between lr and sc. */
-const HARMLESS = GENERATED.filter(
-  ({ name, format, extension }) =>
-    extension !== 'Zicsr' && name !== 'ctzw' && ['R', 'unary', 'I', 'shift5', 'shift6', 'U'].includes(format),
-);
 
 /** A random encoding of the instruction that keeps to the rules. */
 function itemOf(context: Context, instruction: Instruction): Item {
@@ -64,7 +48,12 @@ function itemOf(context: Context, instruction: Instruction): Item {
   if (tokens.has('rm')) raw = withField(raw, RM, 3, roundingMode(random));
   if (tokens.has('csr')) raw = chooseCsr(context, name, raw);
 
-  if (format === 'amo') raw = atomicAddress(context, name, raw);
+  if (tokens.has('rdpair')) raw = withField(raw, RD, 5, destinationPair(context));
+  if (tokens.has('rs2pair')) raw = withField(raw, RS2, 5, source(context) & ~1);
+  // Not x0: see `QEMU_DEVIATIONS`.
+  if (name.startsWith('amocas') && format === 'amo') raw = withField(raw, RD, 5, temporary(context));
+  if (format === 'amo' || format === 'amo-pair') raw = atomicAddress(context, name, raw);
+  if (format === 'cache-block') raw = withField(raw, RS1, 5, blockAddress(context));
   if (/^(load|S|float-load|float-store)$/.test(format)) {
     // The low bits of funct3 are the binary logarithm of the access's size.
     const place = accessPlace(context, 1 << field(match, 12, 2));
@@ -115,6 +104,11 @@ function atomicAddress({ random, pointers, hole }: Context, name: string, raw: n
   return withField(raw, RS1, 5, register);
 }
 
+/** An address register for a cache block, which may reach into the memory of other sequences: they all see the same. */
+function blockAddress({ random, pointers, hole }: Context): number {
+  return random.below(20) === 0 ? hole : random.pick(pointers).register;
+}
+
 /** `auipc` and a `jalr` that adds the rest: forward, to another unit. */
 function indirectJump(context: Context, jalr: Instruction): Unit {
   const target = temporary(context);
@@ -150,7 +144,7 @@ function rewrite(context: Context, fence: Instruction): Unit {
   const address = temporary(context);
   let word = temporary(context);
   while (word === address) word = temporary(context);
-  const [before, after] = [0, 1].map(() => itemOf(context, random.pick(HARMLESS)));
+  const [before, after] = [0, 1].map(() => itemOf(context, random.pick(context.pool.harmless)));
   // addiw sign-extends its immediate: the upper part makes up for it.
   const upper = (after!.raw + 0x800) & 0xffff_f000;
   const target = 5 * 4;
@@ -174,7 +168,9 @@ function reservation(context: Context, lr: Instruction): Unit {
   const apart = Math.abs(first!.offset - second!.offset) >= 64 && random.below(6) === 0;
   const at = random.pick([first!, second!]);
   const other = at === first ? second! : first!;
-  const between = Array.from({ length: random.below(3) }, () => itemOf(context, random.pick(HARMLESS)));
+  const between = Array.from({ length: random.below(3) }, () =>
+    itemOf(context, random.pick(context.pool.harmless)),
+  );
   const address = (item: Item, register: number) => ({ ...item, raw: withField(item.raw, RS1, 5, register) });
   // A misaligned lr traps and reserves nothing.
   const misaligned = odd!.offset % 4 !== 0 && random.below(10) === 0;
@@ -185,15 +181,14 @@ function reservation(context: Context, lr: Instruction): Unit {
   ];
 }
 
-/** 32 bits that no entry of the table matches. */
-export function illegal({ random }: Context): Item {
+/** 32 bits that are no instruction. */
+export function illegal({ random, pool }: Context): Item {
   for (;;) {
-    const near = random.pick(INSTRUCTIONS);
+    const near = random.pick(pool.instructions);
     // Random bits, or an instruction with one bit flipped.
     const bits = random.below(2 ** 32);
     const raw = ((random.below(2) ? bits : near.match | (bits & ~near.mask)) ^ (1 << random.below(32))) | 3;
     if ((raw & 0x1f) === 0x1f) continue; // longer than 32 bits
-    if (!INSTRUCTIONS.some(({ mask, match }) => (raw & mask) === match))
-      return { raw, size: 4, name: 'illegal' };
+    if (pool.instructionAt(raw) === undefined) return { raw, size: 4, name: 'illegal' };
   }
 }

@@ -9,11 +9,11 @@
  * - it ends with an `ecall`; anything else that traps is recorded and skipped (see `guests/sequences.S`).
  */
 import { encodeImmediate } from '../../vmm/isa/formats.ts';
-import { COMPRESSED } from '../../vmm/isa/table.ts';
 import { random as generator } from '../support/random.ts';
+import type { InstructionPool } from './instruction-pool.ts';
 import { compressedUnit, illegalCompressed } from './random-compressed.ts';
 import { type Context, createContext, RD, RS1, sizeOf, type Unit } from './random-context.ts';
-import { GENERATED, illegal, unitOf } from './random-instructions.ts';
+import { illegal, unitOf } from './random-instructions.ts';
 import { initialState } from './random-state.ts';
 import { bufferAddress, CODE_BYTES_MAX, type Environment, type SequenceInput } from './sequence-records.ts';
 
@@ -31,8 +31,9 @@ export function generateSequence(
   index: number,
   environment: Environment,
   slot: number,
+  pool: InstructionPool,
 ): Sequence {
-  const context = createContext(generator(seed * 1_000_003 + index));
+  const context = createContext(generator(seed * 1_000_003 + index), pool);
   const { random } = context;
   const units: Unit[] = [];
   const wanted = 8 + random.below(40);
@@ -47,11 +48,11 @@ export function generateSequence(
   return { ...assemble(listing), start: initialState(context, bufferAddress(environment, slot)) };
 }
 function randomUnit(context: Context): Unit {
-  const { random } = context;
+  const { random, pool } = context;
   const choice = random.below(100);
   if (choice < 2) return [random.below(2) ? illegal(context) : illegalCompressed(context)];
-  if (choice < 30) return compressedUnit(context, random.pick(COMPRESSED)) ?? randomUnit(context);
-  return unitOf(context, random.pick(GENERATED));
+  if (choice < 30) return compressedUnit(context, random.pick(pool.compressed)) ?? randomUnit(context);
+  return unitOf(context, random.pick(pool.instructions));
 }
 
 const LOOP_BYTES = 8;

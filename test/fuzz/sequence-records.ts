@@ -38,6 +38,7 @@ const SATP = 536;
 const TRAPS = 544;
 const TRAP_LIST = 552;
 const TRAPS_MAX = 19;
+const ENVIRONMENT = 1008;
 
 /** Added to physical addresses where there is paging: virtual ones look like no address of the board. */
 const VIRTUAL_OFFSET = 0x10_0000_0000;
@@ -63,6 +64,8 @@ export interface SequenceState {
   readonly sscratch: bigint;
   /** mstatus.FS while the sequence runs: 0 off, 3 dirty. */
   readonly fs: number;
+  /** What menvcfg and senvcfg allow below M-mode: CBIE, CBCFE and CBZE (RISC-V unprivileged, "CMO" Extensions). */
+  readonly environment: { readonly machine: number; readonly supervisor: number };
 }
 
 export interface SequenceTrap {
@@ -72,7 +75,7 @@ export interface SequenceTrap {
   readonly tval: bigint;
 }
 
-export interface SequenceOutcome extends Omit<SequenceState, 'fs'> {
+export interface SequenceOutcome extends Omit<SequenceState, 'fs' | 'environment'> {
   /** All of them are counted, the first are listed. */
   readonly trapCount: number;
   readonly traps: readonly SequenceTrap[];
@@ -119,6 +122,7 @@ export function encodeSequences(environment: Environment, sequences: readonly Se
     set(STATUS, BigInt((start.fs << 13) | (environment.privilege << 11)));
     set(SSCRATCH, start.sscratch);
     set(SATP, satp);
+    set(ENVIRONMENT, BigInt(start.environment.machine | (start.environment.supervisor << 8)));
   });
   return {
     code: { address: CODE_BASE, data: swapPages(environment, code) },

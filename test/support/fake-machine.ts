@@ -150,6 +150,7 @@ function fakeHart(index: number, machine: FakeMachine): Hart {
     enterSupervisor: () => {},
     setInterrupt: () => {},
     wakes: false,
+    waits: false,
     timerDeadline: Number.POSITIVE_INFINITY,
     getPc: () => virtual(RAM_BASE),
     setPc: () => {},

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import type { Program } from './newer-tools.ts';
 
 /** Folder of the guests' start-up code and linker script. */
 const GUESTS = fileURLToPath(new URL('guests/', import.meta.url));
@@ -55,6 +56,8 @@ export interface QemuOptions {
   /** `-bios`: `none` (the default, M-mode), `default` (the OpenSBI that QEMU carries) or a file. */
   readonly bios?: string;
   readonly cpu?: string;
+  /** Which QEMU; default the installed one. */
+  readonly program?: Program;
   /** MiB. */
   readonly memory?: number;
   readonly harts?: number;
@@ -79,18 +82,20 @@ export interface QemuRun {
  */
 export function runQemu(options: QemuOptions): Promise<QemuRun> {
   const { bios = 'none', cpu = 'rv64', memory = 128, harts = 1, timeoutMs = 60_000 } = options;
+  const program = options.program ?? { file: 'qemu-system-riscv64', arguments: [] };
   const ram = options.ramFile
     ? ['-object', `memory-backend-file,id=ram,size=${memory}M,mem-path=${options.ramFile},share=on`]
     : [];
   const machine = options.ramFile ? 'virt,memory-backend=ram' : 'virt';
   const qemu = spawn(
-    'qemu-system-riscv64',
+    program.file,
     [
+      ...program.arguments,
       ...['-M', machine, ...ram, '-cpu', cpu, '-m', `${memory}M`, '-smp', String(harts)],
       ...['-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot', '-nodefaults'],
       ...['-bios', bios, '-kernel', options.kernel, ...(options.arguments ?? [])],
     ],
-    { stdio: ['pipe', 'pipe', 'pipe'] },
+    { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...program.env } },
   );
   return new Promise((resolve, reject) => {
     let output = '';

@@ -72,6 +72,8 @@ export interface Hart extends Snapshottable {
   /** Of these steps, those that retired an instruction, and those that trapped instead; the rest was waiting. */
   readonly retired: number;
   readonly trapped: number;
+  /** The last instruction of the last `run` was a WFI that waits, whatever `run` returned. */
+  readonly waits: boolean;
   /** Moves the hart's clock on without executing (waiting in WFI, or stopped). */
   skipSteps(count: number): void;
 

@@ -112,10 +112,12 @@ export class DataAccess {
     if (host === OUTSIDE_RAM) return this.trap(CAUSE.storeAccessFault, lo, hi);
     state.setLo(HART.reservation, 0);
     const word = host >>> 2;
+    const low = state.i32[word]!;
+    // All 64 bits, so that an SC of another width than its LR does the same here as in generated code.
     const holds =
       (reservation | 0) === (host | 0) &&
-      state.i32[word] === state.lo(HART.reservedValue) &&
-      (size === 4 || state.i32[word + 1] === state.hi(HART.reservedValue));
+      low === state.lo(HART.reservedValue) &&
+      (size === 4 ? low >> 31 : state.i32[word + 1]) === state.hi(HART.reservedValue);
     if (holds) this.#writeRam(host, size);
     state.set(HART.value, holds ? 0 : 1, 0);
     return STATUS.done;

@@ -65,6 +65,8 @@ export class HartExecution {
   /** The record by which the interpreter is entered next: as a jump to pc, or not. */
   #entry: typeof ENTRY_RECORD | typeof JUMP_RECORD = ENTRY_RECORD;
   #yieldRequested = false;
+  /** See `Hart.waits`. */
+  waits = false;
   #inside = false;
   /** A breakpoint that the run began at, not to be hit before it was executed once. */
   #skippedBreakpoint = -1n;
@@ -98,6 +100,7 @@ export class HartExecution {
     const core = this.#core;
     this.#inside = true;
     this.#yieldRequested = false;
+    this.waits = false;
     this.#skippedBreakpoint = skipBreakpoint ? core.state.big(HART.pc) : -1n;
     core.beginRun(skipBreakpoint);
     core.refreshTimer();
@@ -451,9 +454,9 @@ export class HartExecution {
     core.counters.happened(EVENT.waits);
     this.#retire(4, this.#pcMoves);
     core.endExit('wfi', describe);
+    this.waits = (core.pendingInterrupts & core.state.lo(CSR.mie)) === 0;
     if (core.stopAfter) return 'exit-stop';
-    const wakes = (core.pendingInterrupts & core.state.lo(CSR.mie)) !== 0;
-    return wakes ? null : 'wfi';
+    return this.waits ? 'wfi' : null;
   }
 
   #fence(raw: number): Outcome {

@@ -62,6 +62,10 @@ export class RiscvHart implements Hart {
     return this.core.notRetired - this.core.skipped;
   }
 
+  get waits(): boolean {
+    return this.execution.waits;
+  }
+
   skipSteps(count: number): void {
     this.core.sliceEnd += count;
     this.core.notRetired += count;

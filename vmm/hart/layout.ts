@@ -11,7 +11,7 @@
  *     RAM          guest RAM, at a constant offset whatever the number of harts
  */
 export const HARTS_OFFSET = 0x1_0000;
-export const HART_STRIDE = 0x4_0000;
+export const HART_STRIDE = 0x40_0000;
 /** The protocol's limit on harts; their records stand before RAM, whose offset is constant. */
 export const HARTS_MAX = 16;
 
@@ -112,7 +112,7 @@ export const HART = {
   /** Records: an instruction run outside its page, two that end it, one that enters the page of pc, one that jumps to it. */
   scratchCode: 0x800,
   dataTlbs: 0x1000,
-  fetchTlbs: 0x1000 + 5 * 0x8000,
+  fetchTlbs: 0x1000 + 5 * 0x8_0000,
 } as const;
 
 const CSR_BASE = 0x280;
@@ -162,8 +162,11 @@ export const ENTRY_RECORD = HART.scratchCode + 3 * RECORD_SIZE;
 /** The same, as a jump: counted, and translated code is entered. */
 export const JUMP_RECORD = HART.scratchCode + 4 * RECORD_SIZE;
 
-/** Direct-mapped translation caches: 16-byte entries of an i64 tag and an i32 addend or code pointer. */
-export const TLB_ENTRIES = 1024;
+/**
+ * Direct-mapped translation caches: 16-byte entries of an i64 tag and an i32 addend or code pointer. 16,384 of them reach
+ * 64 MiB; what is not used costs nothing, for an entry of zeros is empty (but for the first) and its host page never touched.
+ */
+export const TLB_ENTRIES = 0x4000;
 export const TLB_ENTRY_SIZE = 16;
 export const TLB_SIZE = TLB_ENTRIES * TLB_ENTRY_SIZE;
 /** In a data set the entries for writes stand behind those for reads. */

@@ -54,8 +54,8 @@ export class TranslationCaches {
 
   constructor(state: HartState) {
     this.#state = state;
-    this.#clearAll(HART.dataTlbs, DATA_SETS * 2 * TLB_ENTRIES);
-    this.#clearAll(HART.fetchTlbs, FETCH_SETS * TLB_ENTRIES);
+    this.#clearAll(HART.dataTlbs, DATA_SETS * 2);
+    this.#clearAll(HART.fetchTlbs, FETCH_SETS);
   }
 
   /** Puts the sets of the hart's present privilege and mstatus in force. */
@@ -208,12 +208,13 @@ export class TranslationCaches {
     filled.length = 0;
   }
 
-  #clearAll(offset: number, entries: number): void {
-    const first = (this.#state.base + offset) >> 2;
-    for (let entry = 0; entry < entries; entry++) {
-      this.#state.i32[first + entry * (TLB_ENTRY_SIZE / 4)] = INVALID;
+  /** Memory is zero at first. A tag of zero is that of page 0, which only the first entry of a cache can hold. */
+  #clearAll(offset: number, caches: number): void {
+    for (let cache = 0; cache < caches; cache++) {
+      this.#state.i32[(this.#state.base + offset + cache * TLB_SIZE) >> 2] = INVALID;
     }
   }
+
 }
 
 /** Virtual page number of all 64 bits; 52 bits, which a double holds. */

@@ -33,12 +33,10 @@ class CompileThread implements ModuleCompiler {
   readonly #done = new Int32Array(new SharedArrayBuffer(4));
   readonly #pending = new Set<number>();
   #seen = 0;
+  #flagsAreSet = false;
   #failure: string | null = null;
 
   constructor() {
-    // Code is worth optimising when it gets here. Lazily compiled it would be compiled by who runs it.
-    setFlagsFromString('--no-liftoff');
-    setFlagsFromString('--no-wasm-lazy-compilation');
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     const worker = new Worker(PROGRAM, {
@@ -56,6 +54,13 @@ class CompileThread implements ModuleCompiler {
   }
 
   submit(id: number, code: Uint8Array): void {
+    if (!this.#flagsAreSet) {
+      // Code that gets here is worth optimising, and not by who runs it. The interpreter is compiled by now: of its functions
+      // only some are needed, and at once.
+      setFlagsFromString('--no-liftoff');
+      setFlagsFromString('--no-wasm-lazy-compilation');
+      this.#flagsAreSet = true;
+    }
     this.#pending.add(id);
     this.#port.postMessage({ id, code });
   }

@@ -216,7 +216,8 @@ export class RunLoop {
     if (stepped) budget = Math.min(budget, stepper.prepare());
     const why = hart.run(budget, this.#stoppedAt[index] === start);
     this.executed += hart.steps - start;
-    if (why === 'wfi') this.#activity[index] = 'waiting';
+    // A breakpoint on the exit may have ended the run: the hart waits all the same.
+    if (hart.waits) this.#activity[index] = 'waiting';
     if (stepped && hart.steps > start && stepper.executed(why)) return { kind: 'step', hart: index };
     return this.#classify(index, hart, why, stepper);
   }

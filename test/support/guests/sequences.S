@@ -6,6 +6,7 @@
 #   code     address of its first instruction; it ends with an ecall
 #   status   mstatus.FS and, as MPP, the privilege it runs with, in place
 #   sscratch, satp  what it starts with
+#   environment  the low byte of menvcfg, and in the next byte that of senvcfg
 #   traps    how many it took, then cause, pc - code and tval of the first ones
 #
 # Traps come here, to M-mode. A trap skips the instruction that caused it.
@@ -19,6 +20,7 @@
 #define RECORD_TRAPS 544
 #define RECORD_TRAP_LIST 552
 #define RECORD_TRAPS_MAX 19
+#define RECORD_ENVIRONMENT 1008
 #define RECORD_SIZE 1024
 
 #define RECORD_COUNT 0x82000000   /* how many records; the first follows at + 0x1000 */
@@ -79,6 +81,13 @@ start_record:
     ld x5, RECORD_X(x31)
     csrw fcsr, x5
     each_f load_f
+    li x5, 0xff
+    csrc menvcfg, x5
+    csrc senvcfg, x5
+    lbu x5, RECORD_ENVIRONMENT(x31)
+    csrs menvcfg, x5
+    lbu x5, RECORD_ENVIRONMENT + 1(x31)
+    csrs senvcfg, x5
     ld x5, RECORD_SATP(x31)
     csrw satp, x5
     sfence.vma
