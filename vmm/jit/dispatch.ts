@@ -7,6 +7,8 @@ import { NUMERIC, OP } from '../wasm/opcodes.ts';
 /** A region: `(hart, remaining, depth) -> remaining`; see `emitRegion`. */
 export const REGION_SIGNATURE: Signature = { parameters: ['i32', 'i32', 'i32'], results: ['i32'] };
 
+export const ENTER_SIGNATURE: Signature = { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] };
+
 /**
  * The one module that owns the table of regions. Modules of regions import `goto` and not the table: an
  * instance that imports a large table costs milliseconds on Node 20.
@@ -16,6 +18,8 @@ export interface Dispatch {
   readonly table: WebAssembly.Table;
   /** Imported by regions: continues at the hart's pc if a region is there, else returns `remaining`. */
   readonly goto: WebAssembly.ExportValue;
+  /** Imported by regions: `(hart, remaining, depth, cell) -> remaining`: continues in the region that the cell names. */
+  readonly enter: WebAssembly.ExportValue;
   /** See `Translator.run`. */
   run(hart: number, remaining: number, slot: number): number;
 }
@@ -26,6 +30,7 @@ export function createDispatch(memory: GuestMemory): Dispatch {
   return {
     table: exports['table'] as WebAssembly.Table,
     goto: exports['goto']!,
+    enter: exports['enter']!,
     run: exports['run'] as Dispatch['run'],
   };
 }
@@ -37,6 +42,7 @@ function dispatchModule(): Uint8Array {
   module.exportTable('table', SLOTS_MAX);
   const regionType = module.type(REGION_SIGNATURE);
   module.export('goto', module.function(REGION_SIGNATURE, gotoBody(regionType)));
+  module.export('enter', module.function(ENTER_SIGNATURE, enterBody(regionType)));
   module.export('run', module.function(REGION_SIGNATURE, runBody(regionType)));
   return module.encode();
 }
@@ -53,6 +59,15 @@ function gotoBody(regionType: number): FunctionBody {
   body.returnCallIndirect(regionType);
   body.end();
   body.get(body.parameter(1));
+  return body;
+}
+
+function enterBody(regionType: number): FunctionBody {
+  const body = new FunctionBody(4);
+  for (const parameter of [0, 1, 2, 3]) body.get(body.parameter(parameter));
+  body.i32(CELL_SLOT);
+  body.op(NUMERIC.xor.i32);
+  body.returnCallIndirect(regionType);
   return body;
 }
 

@@ -1,5 +1,14 @@
 import { assert } from '../base/assert.ts';
-import { HART, TLB_ENTRIES, TLB_ENTRY_SIZE, VARIANT, type Variant } from '../hart/layout.ts';
+import {
+  CELL_SLOT,
+  cellOf,
+  HART,
+  RECORD_SIZE,
+  TLB_ENTRIES,
+  TLB_ENTRY_SIZE,
+  VARIANT,
+  type Variant,
+} from '../hart/layout.ts';
 import { MUST_INTERPRET } from '../hart/translation.ts';
 import type { I64 } from '../isa/emitter.ts';
 import { INSTRUCTIONS } from '../isa/table.ts';
@@ -15,6 +24,8 @@ import { forEachRegister, NO_REGISTERS, type RegisterSet } from './registers.ts'
 export interface RegionImports {
   /** `goto(hart, remaining, depth)`: continues at the hart's pc in another region; returns at once when there is none. */
   readonly goto: number;
+  /** `enter(hart, remaining, depth, cell)`: continues in the region that a cell names. */
+  readonly enter: number;
 }
 
 /** The code of a region, and the steps that the hart must have left to enter it. */
@@ -222,8 +233,7 @@ class RegionWriter {
       return;
     }
     const to = this.#flow.infos.get(edge.to)!;
-    const { offset } = from.block.ops.at(-1)!;
-    if (this.#variant === VARIANT.paged && pageOf(to.block.start) !== pageOf(offset)) {
+    if (this.#needsFetchCheck(from, to.block.start)) {
       this.#checkFetch(dirty, to, pending);
     }
     const isBack = to.order <= from.order;
@@ -257,13 +267,7 @@ class RegionWriter {
     body.get(this.#remaining);
     body.op(OP.return);
     body.end();
-    body.get(this.#hart);
-    body.get(this.#remaining);
-    body.get(this.#depth);
-    body.i32(1);
-    body.op(NUMERIC.add.i32);
-    body.call(this.#imports.goto);
-    body.set(this.#remaining);
+    this.#callRegion(info, target);
     // Not to where the call should return.
     body.get(this.#hart);
     body.memory(OP.i64Load, HART.pc);
@@ -285,10 +289,62 @@ class RegionWriter {
     this.#follow(info, back, 0);
   }
 
+  /** Calls the region at `target`, null when computed; pc stands in the hart's record already. */
+  #callRegion(from: BlockInfo, target: number | null): void {
+    const body = this.#body;
+    const page = target === null ? undefined : this.#region.pages.get(pageOf(target));
+    let cell: Local | undefined;
+    if (target !== null && page !== undefined) {
+      // Where the callee's page is known, so is its cell. Not translated yet: the interpreter counts the call.
+      cell = body.scratch('i32');
+      body.i32(0);
+      body.memory(OP.i32Load16U, cellOf(page.codePage + ((target & 0xffe) / 2) * RECORD_SIZE, this.#variant));
+      body.tee(cell);
+      body.i32(CELL_SLOT);
+      body.op(NUMERIC.ltU.i32);
+      if (this.#needsFetchCheck(from, target)) {
+        this.#pushFetchMiss(pageOf(target));
+        body.op(NUMERIC.or.i32);
+      }
+      body.if();
+      body.get(this.#remaining);
+      body.op(OP.return);
+      body.end();
+    }
+    body.get(this.#hart);
+    body.get(this.#remaining);
+    body.get(this.#depth);
+    body.i32(1);
+    body.op(NUMERIC.add.i32);
+    if (cell === undefined) {
+      body.call(this.#imports.goto);
+    } else {
+      body.get(cell);
+      body.call(this.#imports.enter);
+    }
+    body.set(this.#remaining);
+  }
+
+  /** A jump from page to page goes by the fetch cache, where pages may be mapped elsewhere. */
+  #needsFetchCheck(from: BlockInfo, target: number): boolean {
+    return this.#variant === VARIANT.paged && pageOf(target) !== pageOf(from.block.ops.at(-1)!.offset);
+  }
+
   /** Compares the fetch cache's entry for the page of `to`, as the interpreter does on the way from page to page. */
   #checkFetch(dirty: RegisterSet, to: BlockInfo, pending: number): void {
     const body = this.#body;
-    const delta = pageOf(to.block.start);
+    this.#pushFetchMiss(pageOf(to.block.start));
+    body.if();
+    this.#writeBack(dirty);
+    this.#storePc(this.#pcOf(to.block.start));
+    this.#pushRemaining(pending);
+    this.#flagAndReturn();
+    body.end();
+  }
+
+  /** Leaves on the stack whether the fetch cache names another page of code, or none, for the page at `delta`. */
+  #pushFetchMiss(delta: number): void {
+    const body = this.#body;
     const page = this.#region.pages.get(delta);
     assert(page !== undefined, 'the region has the page');
     const entry = body.scratch('i32');
@@ -314,12 +370,6 @@ class RegionWriter {
     body.i32(page.codePage);
     body.op(NUMERIC.ne.i32);
     body.op(NUMERIC.or.i32);
-    body.if();
-    this.#writeBack(dirty);
-    this.#storePc(this.#pcOf(to.block.start));
-    this.#pushRemaining(pending);
-    this.#flagAndReturn();
-    body.end();
   }
 
   #leaveUnlessStepsIn(info: BlockInfo): void {

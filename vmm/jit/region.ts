@@ -65,6 +65,7 @@ export interface Region {
   readonly entry: number;
   /** The first is the entry's. */
   readonly blocks: readonly Block[];
+  /** The pages that its blocks and its callees are in, as far as they are known. */
   readonly pages: ReadonlyMap<number, CodePage>;
 }
 
@@ -110,8 +111,12 @@ class RegionFinder {
     const numbers = new Map(starts.map((offset, index) => [offset, index]));
     const blocks = starts.map((start) => this.#block(start, numbers));
     const pages = new Map<number, CodePage>();
+    for (const { ending } of blocks) {
+      if (ending.kind === 'call' && ending.target !== null) this.#link(pageOf(ending.target));
+    }
+    const linked = new Set([...starts, ...blocks.flatMap(calledFrom)].map(pageOf));
     for (const [delta, page] of this.#pages) {
-      if (page !== null && starts.some((start) => pageOf(start) === delta)) pages.set(delta, page);
+      if (page !== null && linked.has(delta)) pages.set(delta, page);
     }
     return { entry, blocks, pages };
   }
@@ -180,6 +185,11 @@ class RegionFinder {
     return { offset, length, index: decoded.index, rd, rs1, rs2, rs3, imm, raw, facts };
   }
 
+  /** Pages of callees may be anywhere. */
+  #link(delta: number): void {
+    if (!this.#pages.get(delta)) this.#pages.set(delta, this.#source.page(delta) ?? null);
+  }
+
   #page(delta: number): CodePage | null {
     if (delta < -PAGES_BEFORE || delta > PAGES_AFTER) return null;
     let page = this.#pages.get(delta);
@@ -221,5 +231,8 @@ class RegionFinder {
     }
   }
 }
+
+const calledFrom = ({ ending }: Block): readonly number[] =>
+  ending.kind === 'call' && ending.target !== null ? [ending.target] : [];
 
 export const pageOf = (offset: number): number => offset >> 12;

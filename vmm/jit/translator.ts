@@ -1,10 +1,11 @@
+import { assert } from '../base/assert.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SIZE, type Variant } from '../hart/layout.ts';
 import type { HotContext, Translator, TranslatorParts, TranslatorStatistics } from '../hart/translation.ts';
 import { ModuleBuilder } from '../wasm/module-builder.ts';
 import { hostFusesMultiplyAdd } from '../wasm/multiply-add.ts';
 import { CodeCache, codePageOf, offsetOf, type Translation } from './code-cache.ts';
 import type { Batch, CompilePort } from './compile-port.ts';
-import { createDispatch, type Dispatch, REGION_SIGNATURE } from './dispatch.ts';
+import { createDispatch, type Dispatch, ENTER_SIGNATURE, REGION_SIGNATURE } from './dispatch.ts';
 import { type CodePage, findRegion, type Region } from './region.ts';
 import { emitRegion, type RegionCode } from './region-code.ts';
 
@@ -136,7 +137,7 @@ export class RegionTranslator implements Translator {
         ramSize,
         fusesMultiplyAdd: this.#options.fusesMultiplyAdd ?? hostFusesMultiplyAdd(),
       },
-      imports: { goto: GOTO_INDEX },
+      imports: IMPORTS,
       entryPc: page + BigInt(region.entry),
     });
     const size = code.body.code.length;
@@ -158,7 +159,9 @@ export class RegionTranslator implements Translator {
     this.#queue = this.#queue.filter((entry) => entry.translation.alive && !batch.includes(entry));
     if (batch.length === 0) return;
     const module = new ModuleBuilder();
-    module.importFunction('goto', REGION_SIGNATURE);
+    const goto = module.importFunction('goto', REGION_SIGNATURE);
+    const enter = module.importFunction('enter', ENTER_SIGNATURE);
+    assert(goto === IMPORTS.goto && enter === IMPORTS.enter, 'imports stand where code looks for them');
     for (const [index, { code }] of batch.entries()) {
       module.export(`${index}`, module.function(REGION_SIGNATURE, code.body));
     }
@@ -183,7 +186,8 @@ export class RegionTranslator implements Translator {
 
   #instantiate(translations: readonly Translation[], module: WebAssembly.Module): void {
     const { memory } = this.#parts.memory;
-    const { exports } = new WebAssembly.Instance(module, { env: { memory, goto: this.#dispatch.goto } });
+    const { goto, enter } = this.#dispatch;
+    const { exports } = new WebAssembly.Instance(module, { env: { memory, goto, enter } });
     for (const [index, translation] of translations.entries()) {
       if (!translation.alive) continue;
       this.#cache.install(translation, exports[`${index}`]!);
@@ -206,5 +210,5 @@ export class RegionTranslator implements Translator {
   }
 }
 
-/** The only import of a region's module that is a function. */
-const GOTO_INDEX = 0;
+/** Function indices of what all modules of regions import, in their order. */
+const IMPORTS = { goto: 0, enter: 1 } as const;

@@ -1,6 +1,7 @@
 import { PLIC_SOURCE_MAX } from '../devices/plic.ts';
 import { BLOCK_BYTES } from '../hart/index.ts';
 import { type IsaConfig, isaExtensions, isaString } from '../isa/extensions.ts';
+import { EVENT, PERFORMANCE_EVENTS } from '../isa/performance-events.ts';
 import { cells64, encodeFdt, type FdtNode, type FdtValue, fdtChild, fdtNode, fdtValue } from './fdt.ts';
 import { MEMORY_MAP, RAM_BASE, type Region } from './memory-map.ts';
 
@@ -19,6 +20,9 @@ export interface ChosenOptions {
   readonly append?: string | undefined;
   readonly initrd?: { readonly start: bigint; readonly end: bigint } | undefined;
 }
+
+/** Selectors of events that SBI has no number for. */
+const RAW_EVENTS = PERFORMANCE_EVENTS.map(({ code }) => code).filter((code) => code > EVENT.instructions);
 
 /** The ticks of `mtime` in a second. */
 export const TIMEBASE_FREQUENCY = 10_000_000;
@@ -77,6 +81,7 @@ function deviceTree(options: DeviceTreeOptions): FdtNode {
         reg: [...cells64(RAM_BASE), ...cells64(memory)],
       }),
       cpusNode(harts, isa, phandles),
+      ...(isa.has('zihpm') ? [pmuNode()] : []),
       socNode(harts, phandles),
     ],
   );
@@ -178,6 +183,28 @@ function cpusNode(harts: number, isa: IsaConfig, phandles: Phandles): FdtNode {
 function blockSizes(isa: IsaConfig): Record<string, FdtValue> {
   const sized = ['zicbop', 'zicboz', 'zicbom'].filter((name) => isa.has(name));
   return Object.fromEntries(sized.map((name) => [`riscv,${name.slice(2)}-block-size`, [BLOCK_BYTES]]));
+}
+
+/**
+ * What counts which event (OpenSBI, "PMU support"): cycles and instructions the fixed counters or any other, by SBI's own
+ * numbers, which are the selectors too; and all events of mhpmeventN, as raw ones, any programmable counter.
+ */
+function pmuNode(): FdtNode {
+  const programmable = 0xffff_fff8;
+  const first = Math.min(...RAW_EVENTS);
+  const span = 1 << (32 - Math.clz32(Math.max(...RAW_EVENTS) - first));
+  return fdtNode('pmu', {
+    'riscv,raw-event-to-mhpmcounters': [
+      ...cells64(first),
+      ...cells64(BigInt.asUintN(64, -BigInt(span))),
+      programmable,
+    ],
+    'riscv,event-to-mhpmcounters': [
+      ...[EVENT.cycles, EVENT.cycles, programmable | 1],
+      ...[EVENT.instructions, EVENT.instructions, programmable | 4],
+    ],
+    compatible: 'riscv,pmu',
+  });
 }
 
 function socNode(harts: number, phandles: Phandles): FdtNode {
