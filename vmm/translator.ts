@@ -1,6 +1,7 @@
 import { compileThread } from './host/compile-thread.ts';
 import { enableRelaxedSimd } from './host/relaxed-simd.ts';
 import { createTranslator, ThreadedCompiler } from './jit/index.ts';
+import { hostFusesMultiplyAdd } from './wasm/multiply-add.ts';
 
 /**
  * Jumps to an address before it is translated: what is optimised in another thread's time should come back
@@ -10,10 +11,14 @@ const HOT_AFTER = 200;
 
 /** The translator of a machine whose code is compiled by a thread of its own. `warn` is told what a person should know. */
 export function threadedTranslator(warn: (text: string) => void): ReturnType<typeof createTranslator> {
-  enableRelaxedSimd();
   return createTranslator({
     compiler: new ThreadedCompiler(compileThread()),
     hotAfter: HOT_AFTER,
     refused: warn,
+    // Asked for when the first code is hot. Flags set earlier would void the compiled code that the engine, and Node, start with.
+    get fusesMultiplyAdd() {
+      enableRelaxedSimd();
+      return hostFusesMultiplyAdd();
+    },
   });
 }

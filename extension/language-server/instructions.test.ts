@@ -19,6 +19,9 @@ test.each([
   ['amoadd.w.aqrl', '00000 aq rl rs2 rs1 010 rd 0101111'],
   ['fmadd.s', 'fs3 00 fs2 fs1 rm fd 1000011'],
   ['mret', '00110000001000000000000001110011'],
+  ['amocas.q', '00101 aq rl rs2[4:1] 0 rs1 100 rd[4:1] 00101111'],
+  ['cbo.zero', '000000000100 rs1 010000000001111'],
+  ['prefetch.w', 'imm[11:5] 00011 rs1 110000000010011'],
 ])('the encoding of %s', (mnemonic, expected) => {
   expect(render(mnemonic)).toBe(expected);
 });
@@ -53,6 +56,15 @@ describe('mnemonics', () => {
     ['sh1add', 'Zba'],
     ['c.addi', 'C'],
     ['sfence.vma', 'Privileged'],
+    ['cbo.zero', 'Zicboz'],
+    ['prefetch.w', 'Zicbop'],
+    ['amocas.d.aqrl', 'Zacas'],
+    ['amoadd.b.rl', 'Zabha'],
+    ['pause', 'Zihintpause'],
+    ['mop.rr.7', 'Zimop'],
+    ['c.ntl.p1', 'Zihintntl'],
+    ['c.mul', 'Zcb'],
+    ['xperm8', 'Zbkx'],
   ])('%s is of %s', (mnemonic, extension) => {
     expect(operationOf(mnemonic)?.extension).toBe(extension);
   });
@@ -65,10 +77,11 @@ describe('mnemonics', () => {
     ['vsetvli', 'V (vector)'],
     ['vle64.v', 'V (vector)'],
     ['hfence.gvma', 'H (hypervisor)'],
-    ['cbo.zero', 'Zicbom, Zicboz or Zicbop (cache blocks)'],
-    ['aes64es', 'Zbk, Zbc or Zk (cryptography)'],
-    ['amocas.d.aqrl', 'Zacas or Zabha (atomics)'],
-    ['fadd.h', 'Zfh or Q (floating-point formats)'],
+    ['aes64es', 'Zkn or Zks (cryptography)'],
+    ['fadd.q', 'Q (quad-precision floating point)'],
+    ['fcvt.q.s', 'Q (quad-precision floating point)'],
+    ['sspush', 'Zicfilp or Zicfiss (control-flow integrity)'],
+    ['cm.push', 'Zcf, Zcmp or Zcmt (compressed)'],
     ['adi', undefined],
     ['movq', undefined],
   ])('%s is of the other extension %s', (mnemonic, extension) => {

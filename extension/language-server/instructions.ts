@@ -146,20 +146,11 @@ function constantBits({ mask, match }: { mask: number; match: number }, high: nu
 const OTHER_EXTENSIONS: readonly (readonly [pattern: RegExp, name: string])[] = [
   [/^v[a-z0-9]{2,}(?:\.[a-z0-9]+)*$/, 'V (vector)'],
   [/^(?:hfence|hinval|hlvx?|hsv)\./, 'H (hypervisor)'],
-  [/^(?:sinval|sfence\.(?:w|inval))/, 'Svinval'],
-  [/^(?:cbo|prefetch)\./, 'Zicbom, Zicboz or Zicbop (cache blocks)'],
-  [
-    /^(?:aes|sha|sm3|sm4)[0-9a-z]+$|^(?:brev8|pack[hw]?|un?zip|xperm[48]|clmulr?h?)$/,
-    'Zbk, Zbc or Zk (cryptography)',
-  ],
-  [/^amo(?:cas|[a-z]+)\.(?:[bhwdq])(?:\.(?:aq|rl|aqrl))?$/, 'Zacas or Zabha (atomics)'],
-  [/^(?:f[a-z]+\.(?:[a-z0-9]+\.)?[hq]|fcvt\..*|fl[hq]|fs[hq]|fmv\..*)$/, 'Zfh or Q (floating-point formats)'],
-  [/^(?:fli|fminm|fmaxm|fround|froundnx|fleq|fltq|fcvtmod|fmvh|fmvp)\./, 'Zfa'],
-  [
-    /^(?:wrs\.(?:nto|sto)|ntl\.|c\.ntl\.|mop\.|c\.mop\.|lpad$|ss(?:push|popchk|rdp|amoswap)|c\.ss)/,
-    'Zawrs, Zihintntl, Zimop or Zicfi',
-  ],
-  [/^c\.[a-z]+(?:\.[a-z0-9]+)?$|^cm\./, 'Zcb, Zcmp or Zcmt (compressed)'],
+  [/^(?:aes|sha|sm3|sm4)[0-9a-z]+$/, 'Zkn or Zks (cryptography)'],
+  [/^(?:zip|unzip)$/, 'Zbkb of 32-bit harts'],
+  [/^(?:f[a-z]+(?:\.[a-z0-9]+)*\.q(?:\.[a-z]+)?|flq|fsq)$/, 'Q (quad-precision floating point)'],
+  [/^(?:lpad$|ss(?:push|popchk|rdp|amoswap)|c\.ss)/, 'Zicfilp or Zicfiss (control-flow integrity)'],
+  [/^c\.[a-z]+(?:\.[a-z0-9]+)?$|^cm\./, 'Zcf, Zcmp or Zcmt (compressed)'],
   [/^(?:mnret|dret|uret|sctrclr|mret\.n)$/, 'the privileged or debug specification'],
 ];
 

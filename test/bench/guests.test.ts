@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TranslatorOption } from '../../vmm/hart/group.ts';
+import { createTranslator, SynchronousCompiler } from '../../vmm/jit/index.ts';
 import { createMachine } from '../../vmm/machine/index.ts';
 import { vmConfigSchema } from '../../vmm/protocol/messages.ts';
 import { runQemu } from '../support/qemu.ts';
@@ -35,7 +37,12 @@ function make(settings: readonly string[], names: readonly string[], out = folde
   return targets;
 }
 
-function runHere(elf: string, stepsMax = STEPS_MAX) {
+interface RunOptions {
+  readonly stepsMax?: number;
+  readonly translator?: TranslatorOption;
+}
+
+function runHere(elf: string, { stepsMax = STEPS_MAX, translator }: RunOptions = {}) {
   let output = '';
   const machine = createMachine({
     config: vmConfigSchema.parse({ kernel: elf, firmware: 'none', trace: false }),
@@ -45,16 +52,28 @@ function runHere(elf: string, stepsMax = STEPS_MAX) {
       nowNs: () => 0,
       log() {},
     },
+    ...(translator && { translator }),
   });
   while (machine.end === null && machine.instructions < stepsMax) machine.run(100_000);
-  return { end: machine.end, output };
+  const { end, instructions, tiers } = machine;
+  const exits = machine.exitStats().counts.map(({ kind, count }) => ({ kind, count }));
+  return { end, instructions, exits, output, tiers };
 }
 
-describeWith(COMPILER, 'a benchmark guest passes on this machine:', () => {
+const translated = (): TranslatorOption =>
+  createTranslator({ compiler: new SynchronousCompiler(), hotAfter: 20 });
+
+describeWith(COMPILER, 'a benchmark guest passes on this machine, translated as interpreted:', () => {
   beforeAll(() => void make(['ROUNDS=1'], NAMES));
 
   test.each(NAMES)('%s', (name) => {
-    expect(runHere(join(folder, name)).end).toEqual({ reason: 'pass', code: 0 });
+    const { tiers: interpretedTiers, ...interpreted } = runHere(join(folder, name));
+    const { tiers, ...other } = runHere(join(folder, name), { translator: translated() });
+    expect(interpreted.end).toEqual({ reason: 'pass', code: 0 });
+    expect(other).toEqual(interpreted);
+    expect(interpretedTiers.translator).toBe(0);
+    // A loop of nothing but events may have nothing worth translating.
+    if (!name.startsWith('micro')) expect(tiers.translator).toBeGreaterThan(0);
   });
 });
 
@@ -77,7 +96,7 @@ describeWith([...COMPILER, 'qemu-system-riscv64'], 'a benchmark guest with a wro
 describeWith(COMPILER, 'the guest that generates code for ever', () => {
   test.each(VARIANTS)('says how far it is, %s', (variant) => {
     const [elf] = make([], [`endless.${variant}.elf`]);
-    const { end, output } = runHere(elf!, 30_000_000);
+    const { end, output } = runHere(elf!, { stepsMax: 30_000_000 });
     expect(end).toBeNull();
     const lines = output.split('\n').slice(0, -1);
     const counts = lines.map((line) => line.split(' ').map(Number));

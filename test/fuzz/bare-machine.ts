@@ -1,8 +1,9 @@
 import { assert } from '../../vmm/base/assert.ts';
 import type { HartPorts } from '../../vmm/contracts/hart.ts';
 import { parseElf, SEGMENT_TYPE } from '../../vmm/formats/elf.ts';
-import { createGuestMemory, createHartGroup } from '../../vmm/hart/index.ts';
+import { createGuestMemory, createHartGroup, type TranslatorOption } from '../../vmm/hart/index.ts';
 import type { IsaConfig } from '../../vmm/isa/extensions.ts';
+import { createTranslator, SynchronousCompiler } from '../../vmm/jit/index.ts';
 import type { Image, Images } from './sequence-records.ts';
 
 const RAM_BASE = 0x8000_0000;
@@ -13,9 +14,9 @@ const STEPS_MAX = 50_000_000;
 
 /**
  * One hart, RAM and a test device, and nothing else: runs the guest of `sequences.S` on the images, and returns what is in
- * their place afterwards. The hart runs in slices of changing length, which must not matter.
+ * their place afterwards. `translates`: all code is translated when it is first jumped to. The hart runs in slices of changing length, which must not matter.
  */
-export function runBareMetal(kernel: Uint8Array, images: Images, isa: IsaConfig): Images {
+export function runBareMetal(kernel: Uint8Array, images: Images, isa: IsaConfig, translates = false): Images {
   const memory = createGuestMemory({ ramBase: RAM_BASE, ramSize: RAM_SIZE, harts: 1 });
   let ended = false;
   const ports: HartPorts = {
@@ -33,7 +34,7 @@ export function runBareMetal(kernel: Uint8Array, images: Images, isa: IsaConfig)
     time: () => 0n,
     stepsAt: () => Number.POSITIVE_INFINITY,
   };
-  const group = createHartGroup({ memory, ports, isa });
+  const group = createHartGroup({ memory, ports, isa, ...(translates ? { translator: everything() } : {}) });
   const hart = group.harts[0]!;
 
   const elf = parseElf(kernel);
@@ -55,3 +56,6 @@ export function runBareMetal(kernel: Uint8Array, images: Images, isa: IsaConfig)
     records: after(images.records),
   };
 }
+
+const everything = (): TranslatorOption =>
+  createTranslator({ compiler: new SynchronousCompiler(), hotAfter: 1, verify: false });

@@ -10,6 +10,8 @@ export const NOT_GENERATED: Readonly<Record<string, string>> = {
   mret: 'belongs to the guest around the sequences',
   sret: 'belongs to the guest around the sequences',
   wfi: 'waits for an interrupt, and none comes',
+  'sfence.w.inval': 'QEMU 10 lets U-mode execute it',
+  'sfence.inval.ir': 'QEMU 10 lets U-mode execute it',
 };
 
 /** What sequences for harts of one configuration are made from. */

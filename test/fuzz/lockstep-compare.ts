@@ -15,9 +15,8 @@ const RANGES: readonly (readonly [from: number, to: number])[] = [
 ];
 const MSTATUS = 0x300;
 /** Counters that software may have set. */
-const MCYCLE = 0xb00;
-const MINSTRET = 0xb02;
-const COUNTS = 5;
+const COUNTERS = [0xb00, 0xb02, 0xb03, 0xb04, 0xb05];
+const COUNTS = 3 + COUNTERS.length;
 const WORDS = RANGES.reduce((sum, [from, to]) => sum + (to - from) / 4, 0);
 
 /** The states of all harts at one moment, as plain numbers: taken and compared often, so cheap. */
@@ -41,16 +40,14 @@ export function takeSnapshot(machine: LockstepMachine, into: Snapshot): void {
   if (memory === undefined) wordViews.set(machine, (memory = new Int32Array(machine.memory.memory.buffer)));
   let at = 0;
   for (const [index, hart] of machine.group.harts.entries()) {
-    // Reading it takes in what floating-point instructions left of FS.
+    // Reading takes in what floating-point instructions left of FS, and what counters come to, an overflow among it.
     hart.readCsr(MSTATUS);
+    const counters = COUNTERS.map((number) => Number(hart.readCsr(number)));
     const base = hartBase(index);
     for (const [from, to] of RANGES) {
       for (let word = (base + from) >> 2; word < (base + to) >> 2; word++) into.words[at++] = memory[word]!;
     }
-    into.counts.set(
-      [hart.steps, hart.retired, hart.trapped, Number(hart.readCsr(MCYCLE)), Number(hart.readCsr(MINSTRET))],
-      index * COUNTS,
-    );
+    into.counts.set([hart.steps, hart.retired, hart.trapped, ...counters], index * COUNTS);
   }
   into.logged = machine.log.length;
 }

@@ -64,6 +64,8 @@ const SUPERVISOR: Level = {
 
 const HERE = VECTORS * 4 + 4;
 const at = (field: number): string => `${field - HERE}(t6)`;
+/** LCOFIP, of mip and sip. */
+const OVERFLOW_PENDING = 1 << 13;
 const CAUSE_ACCESS_FAULT = 1;
 const CAUSE_PAGE_FAULT = 12;
 
@@ -142,6 +144,8 @@ elsewhere:
 
 interrupt:
   csrrci zero, ${pending}, 2
+  lui t5, ${OVERFLOW_PENDING >> 12}
+  csrrc zero, ${pending}, t5
   csrrs t5, time, zero
   ld t4, ${at(FRAME.timerDelta)}
   add t5, t5, t4

@@ -19,6 +19,8 @@ interface Plan {
   /** Bits that operands are in. */
   readonly free: number;
   readonly rd: boolean;
+  /** rd stands for itself and the next register. */
+  readonly pair: boolean;
   readonly registers: readonly { readonly shift: number; readonly integer: boolean }[];
   readonly base: boolean;
   readonly rounds: boolean;
@@ -62,6 +64,7 @@ function planOf(instruction: Instruction): Plan {
     match: instruction.match,
     free: ~instruction.mask,
     rd: tokens.includes('rd'),
+    pair: tokens.includes('rdpair'),
     registers: tokens.flatMap((token) => FIELDS[token] ?? []),
     base: syntax.includes('(rs1)'),
     rounds: tokens.includes('rm') || tokens.includes('exactrm'),
@@ -93,6 +96,14 @@ export function destination(random: Random, hot: HotRegisters): number {
   }
 }
 
+/** An even register to write with the next one. */
+function destinationPair(random: Random, hot: HotRegisters): number {
+  for (;;) {
+    const register = destination(random, hot) & ~1;
+    if (!PINNED.has(register) && !PINNED.has(register + 1)) return register;
+  }
+}
+
 /** A register to read: any at all. */
 export const source = (random: Random, hot: HotRegisters): number =>
   random.below(3) ? random.pick(hot.x) : random.below(32);
@@ -106,6 +117,7 @@ export function instruction(random: Random, kind: Exclude<Class, 'other'>, hot: 
     raw = (raw & ~(31 << shift)) | (any << shift);
   }
   if (plan.rd) raw = (raw & ~(31 << 7)) | (destination(random, hot) << 7);
+  if (plan.pair) raw = (raw & ~(31 << 7)) | (destinationPair(random, hot) << 7);
   if (plan.base) raw = withBase(random, raw, plan);
   if (plan.rounds) raw = (raw & ~0x7000) | (roundingMode(random) << 12);
   return raw | 0;

@@ -5,6 +5,7 @@
  * traps, that is a program too.
  */
 import type { PrivilegeLevel } from '../../vmm/contracts/hart.ts';
+import { EVENT } from '../../vmm/isa/performance-events.ts';
 import { random as generator, type Random } from '../support/random.ts';
 import { Code, type Label, newLabel } from './lockstep-code.ts';
 import type { Context, Flavour } from './lockstep-context.ts';
@@ -328,18 +329,33 @@ function initialCsrs(
     [0x306, chance(10) ? BigInt(random.below(8)) : 0xffff_ffffn],
     [0x106, chance(10) ? BigInt(random.below(8)) : 0xffff_ffffn],
     [0x302, delegatesAll ? 0xb1ffn : chance(2) ? 0xa100n & BigInt(random.below(0x1_0000)) : 0n],
-    [0x303, chance(2) ? 0x222n : 0n],
-    [0x304, withInterrupts ? 0xaaan : 0n],
+    [0x303, chance(2) ? 0x2222n : 0n],
+    [0x304, withInterrupts ? 0x2aaan : 0n],
     [0x14d, withInterrupts ? BigInt(random.below(200)) : 0xffff_ffff_ffffn],
     [0x003, BigInt((random.below(6) ? 0 : random.below(5)) << 5) | (chance(3) ? 0n : 1n)],
     [0x180, satp],
     [0x340, random.next()],
     [0x140, random.next()],
     ...protection(random),
+    ...counters(random),
     // Last: it may turn off what the others need.
     [0x300, fs | mie | sie | sum | mxr | (BigInt(privilege) << 11n)],
   ];
   return csrs;
+}
+
+/** Sometimes counters of events, filtered by privilege level and not far from their overflow. */
+function counters(random: Random): [number, bigint][] {
+  if (random.below(4)) return [];
+  return [3, 4, 5].flatMap((counter): [number, bigint][] => {
+    const event = random.pick([EVENT.cycles, EVENT.instructions, random.pick(Object.values(EVENT))]);
+    const filter = random.below(2) === 0 ? 0n : BigInt(random.below(8)) << 60n;
+    const value = BigInt.asUintN(64, BigInt(-random.below(random.pick([20, 2000]))));
+    return [
+      [0x320 + counter, filter | BigInt(event)],
+      [0xb00 + counter, value],
+    ];
+  });
 }
 
 /** All of memory open; sometimes with a region before it that has rights of its own, smaller than a page or larger. */

@@ -122,14 +122,14 @@ export class Lockstep {
         }
       }
       for (const { configuration, subject, passes } of subjects) {
-        const before = countsOf(subject);
+        const { statistics } = subject.translator() ?? {};
+        const [regions, modules] = [statistics?.translated ?? 0, subject.compiler.compiled];
         const turn = this.#compare(reference, program, subject, passes[pass]!, pass);
         if (turn >= 0) return { program, configuration, pass, turn };
-        const after = countsOf(subject);
         coverage.subjectSteps += stepsOf(subject.machine);
-        coverage.translatedSteps += after.translatedSteps - before.translatedSteps;
-        coverage.regions += after.regions - before.regions;
-        coverage.modules += after.modules - before.modules;
+        coverage.translatedSteps += subject.machine.group.tiers.translator;
+        coverage.regions += (subject.translator()?.statistics.translated ?? 0) - regions;
+        coverage.modules += subject.compiler.compiled - modules;
       }
     }
     return null;
@@ -240,15 +240,3 @@ export const passRandom = ({ seed, index }: LockstepProgram, { name }: Configura
   generator(seed * 1_000_003 + index + 0x1_0000_0000 * (1 + name.length));
 
 const stepsOf = ({ group }: LockstepMachine): number => group.harts.reduce((sum, { steps }) => sum + steps, 0);
-
-function countsOf({ machine, compiler, translator }: Subject): {
-  translatedSteps: number;
-  regions: number;
-  modules: number;
-} {
-  return {
-    translatedSteps: machine.group.tiers.translator,
-    regions: translator()?.statistics.translated ?? 0,
-    modules: compiler.compiled,
-  };
-}

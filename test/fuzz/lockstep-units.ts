@@ -287,11 +287,14 @@ function status(context: Context): void {
 const MCYCLE = 0xb00;
 const MINSTRET = 0xb02;
 const MCOUNTINHIBIT = 0x320;
+const HPMCOUNTER3 = 0xc03;
+const MHPMCOUNTER3 = 0xb03;
+const MHPMEVENT3 = 0x323;
 /** CSRs that may change without taking the program off its rails. */
 const REGISTERS: Readonly<Record<0 | 1 | 3, readonly number[]>> = {
-  0: [CYCLE, TIME, INSTRET, 0x140, 0xc1f, 0x5c0],
-  1: [0x140, 0x141, 0x142, 0x143, 0x106, 0x144, SSTATUS, CYCLE, INSTRET, 0x10a, 0x300, 0x5c0],
-  3: [0x340, 0x341, 0x342, 0x343, 0x140, 0x141, MCYCLE, MINSTRET, MCOUNTINHIBIT, MCOUNTINHIBIT, 0xf14, 0x301, 0x344],
+  0: [CYCLE, TIME, INSTRET, HPMCOUNTER3, 0x140, 0xc1f, 0x5c0],
+  1: [0x140, 0x141, 0x142, 0x143, 0x106, 0x144, SSTATUS, CYCLE, INSTRET, HPMCOUNTER3, 0x10a, 0x300, 0x5c0],
+  3: [0x340, 0x341, 0x342, 0x343, 0x140, 0x141, MCYCLE, MINSTRET, MCOUNTINHIBIT, MCOUNTINHIBIT, MHPMCOUNTER3, MHPMEVENT3, 0xf14, 0x301, 0x344],
 };
 const MEDELEG = 0x302;
 const MIDELEG = 0x303;

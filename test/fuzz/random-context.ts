@@ -80,11 +80,11 @@ export function destination(context: Context): number {
   }
 }
 
-/** An even register to write with the one after it. */
+/** An even register but x0 to write, with the one after it. */
 export function destinationPair(context: Context): number {
   for (;;) {
     const register = destination(context) & ~1;
-    if (!isFixed(context, register) && !isFixed(context, register + 1)) return register;
+    if (register !== 0 && !isFixed(context, register) && !isFixed(context, register + 1)) return register;
   }
 }
 

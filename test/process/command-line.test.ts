@@ -256,6 +256,16 @@ describe('a wrong call', () => {
       () => ['run', '--kernel', 'x', '--memory', '12Q'],
       /--memory takes a size such as 128M/,
     ],
+    [
+      'an extension that there is not',
+      () => ['run', '--kernel', file('i.elf', tinyElf(spin())), '--isa=-zaca'],
+      /isa: there is no extension "zaca" here; there are: i m a /,
+    ],
+    [
+      'an ISA for other harts',
+      () => ['run', '--kernel', file('i.elf', tinyElf(spin())), '--isa', 'rv32imac'],
+      /begin with rv64i or rv64g/,
+    ],
     ['an address that is a folder', () => ['serve', '--listen', `unix:${folder}`], /is no socket/],
     ['an address in no folder', () => ['serve', '--listen', 'unix:/nope/s'], /there is no folder \/nope/],
     [

@@ -151,6 +151,7 @@ function fakeHart(index: number, machine: FakeMachine): Hart {
     setInterrupt: () => {},
     wakes: false,
     waits: false,
+    supervisorTimer: 0n,
     timerDeadline: Number.POSITIVE_INFINITY,
     getPc: () => virtual(RAM_BASE),
     setPc: () => {},

@@ -89,7 +89,12 @@ export interface Hart extends Snapshottable {
   setInterrupt(bit: number, level: boolean): void;
   /** True when an interrupt is pending and enabled in mie, whatever the global enables say: what ends WFI. */
   readonly wakes: boolean;
-  /** Steps at which this hart's own timer (stimecmp) fires next, Infinity if not armed. */
+  /**
+   * Time in ticks from which on the supervisor's timer interrupt is pending: the timer of an SBI implementation, and
+   * what `stimecmp` holds where the hart has it (Sstc). All ones, unsigned, for never.
+   */
+  supervisorTimer: bigint;
+  /** Steps at which this hart next raises an interrupt by itself (its timer, a counter's overflow), Infinity if none. */
   readonly timerDeadline: number;
 
   getPc(): VirtualAddress;
@@ -113,8 +118,8 @@ export interface Hart extends Snapshottable {
   ): WalkResult;
   /** Physical address for a debugger's access, A/D and permission bits ignored; undefined when unmapped. */
   translate(address: VirtualAddress): PhysicalAddress | undefined;
-  /** Drops cached translations: all of them (another hart's remote fence, a debugger's page-table write). */
-  flushTranslations(): void;
+  /** Drops cached translations (another hart's remote fence, a debugger's page-table write): all, or those of a range. */
+  flushTranslations(range?: { readonly start: bigint; readonly size: bigint }): void;
 }
 
 /** What the harts of a machine share: decoded code, breakpoints. Implemented beside the hart. */

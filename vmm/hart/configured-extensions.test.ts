@@ -1,12 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { BareHarts, RAM_BASE } from '../../test/support/bare-hart.ts';
+import { BareHarts, RAM_BASE, STEPS_PER_TICK } from '../../test/support/bare-hart.ts';
 import type { Hart, PrivilegeLevel } from '../contracts/hart.ts';
 import { parseIsa } from '../isa/isa-text.ts';
 
 const CSR = {
+  sstatus: 0x100,
+  sie: 0x104,
+  stvec: 0x105,
+  scounteren: 0x106,
   senvcfg: 0x10a,
   sstateen0: 0x10c,
   sstateen3: 0x10f,
+  sepc: 0x141,
+  scause: 0x142,
+  sip: 0x144,
   stimecmp: 0x14d,
   mstatus: 0x300,
   misa: 0x301,
@@ -15,13 +22,13 @@ const CSR = {
   mstateen0: 0x30c,
   mstateen3: 0x30f,
   mtvec: 0x305,
-  scounteren: 0x106,
   mcause: 0x342,
   pmpcfg0: 0x3a0,
   pmpaddr0: 0x3b0,
 } as const;
 const HANDLER = RAM_BASE + 0x1000;
 const ILLEGAL = 2n;
+const INTERRUPT_BIT = 1n << 63n;
 const ONES = 0xffff_ffff_ffff_ffffn;
 const SE = 1n << 63n;
 const STATE_ENVCFG = 1n << 62n;
@@ -282,6 +289,36 @@ describe('a supervisor that is started', () => {
     hart.enterSupervisor({ pc: BigInt(RAM_BASE), a0: 0n, a1: 0n });
     expect(hart.readCsr(CSR.menvcfg)).toBe(expected);
   });
+
+  // SBI, "Timer Extension": its implementation has a timer whether or not the supervisor may use stimecmp itself.
+  it.each(['', '-sstc'])(
+    'gets the timer interrupt that it asked the SBI of "%s" for, at its very step',
+    (isa) => {
+      const machine = new BareHarts({ sbi: true, isa: parseIsa(isa) });
+      machine.place('ecall\nhere:\n addi a0, a0, 1\n jal zero, here', RAM_BASE);
+      machine.place('here:\n jal zero, here', HANDLER);
+      const { hart } = machine;
+      hart.enterSupervisor({ pc: BigInt(RAM_BASE), a0: 0n, a1: 0n });
+      hart.writeCsr(CSR.stvec, BigInt(HANDLER));
+      hart.writeCsr(CSR.sie, 1n << 5n);
+      hart.writeCsr(CSR.sstatus, 2n);
+      machine.onSbiCall = () => {
+        hart.supervisorTimer = 3n;
+        return 'done';
+      };
+      const due = 3 * STEPS_PER_TICK;
+      hart.run(1);
+      expect(hart.timerDeadline).toBe(due);
+      hart.run(due);
+      expect([hart.readCsr(CSR.scause), hart.readCsr(CSR.sepc)]).toEqual([
+        INTERRUPT_BIT | 5n,
+        BigInt(RAM_BASE + 8),
+      ]);
+      expect(hart.getX(10)).toBe(BigInt(due / 2));
+      hart.supervisorTimer = 100n;
+      expect(hart.readCsr(CSR.sip)).toBe(0n);
+    },
+  );
 
   it('has floating point off where there is none', () => {
     const { hart } = hartWith('-f');

@@ -1,7 +1,7 @@
 import { type HartPorts, INTERRUPT, PRIVILEGE, type PrivilegeLevel } from '../contracts/hart.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
 import type { IsaConfig } from '../isa/extensions.ts';
-import type { ExitKind, VmExit } from '../protocol/exits.ts';
+import { EXIT_KINDS, type ExitKind, type VmExit } from '../protocol/exits.ts';
 import { Implemented } from './implemented.ts';
 import { CSR, HART, VARIANT, type Variant } from './layout.ts';
 import { Mmu } from './mmu.ts';
@@ -12,11 +12,16 @@ import { TranslationCaches } from './tlb.ts';
 
 /** An instruction that the `pre` stage of exit `by` stopped, after it had begun others. */
 interface StoppedInstruction {
-  readonly begun: readonly ExitKind[];
+  /** Kinds, by `KIND_BIT`. */
+  readonly begun: number;
   /** Those whose `post` stage was reported. */
-  readonly ended: readonly ExitKind[];
+  readonly ended: number;
   readonly by: ExitKind;
 }
+
+const KIND_BIT = Object.fromEntries(EXIT_KINDS.map((kind, index) => [kind, 1 << index])) as Readonly<
+  Record<ExitKind, number>
+>;
 
 /**
  * What all parts of a hart share: its state, translation, and the account of steps. The interpreter's loop counts
@@ -49,9 +54,9 @@ export class HartCore {
 
   /** A sink said stop in the `post` stage: the run ends after the present instruction. */
   stopAfter = false;
-  /** Kinds of exit that the present instruction began; emptied when it is done. */
-  readonly #begun: ExitKind[] = [];
-  readonly #ended: ExitKind[] = [];
+  /** Kinds of exit that the present instruction began, and of those whose `post` stage was told; by `KIND_BIT`. */
+  #begun = 0;
+  #ended = 0;
   /** When the handler of an exit that someone watches began, by the host's clock. */
   readonly #startedNs = new Map<ExitKind, number>();
   /** What the instruction had begun when a `pre` stage stopped it, and the kind that did. */
@@ -103,7 +108,7 @@ export class HartCore {
 
   /** What began belongs to an instruction, or an interrupt, that is done. */
   forgetBegun(): void {
-    this.#begun.length = 0;
+    this.#begun = 0;
   }
 
   /** Counts the present instruction. */
@@ -118,20 +123,21 @@ export class HartCore {
   beginExit(kind: ExitKind, describe: () => VmExit): boolean {
     const { exits } = this.ports;
     const { id } = this.state;
-    if (this.#resumes?.begun.includes(kind)) {
+    const bit = KIND_BIT[kind];
+    if (this.#resumes !== null && (this.#resumes.begun & bit) !== 0) {
       this.#startTiming(kind);
       return false;
     }
     if (this.#resumes?.by !== kind && exits.watches(kind, 'pre')) {
       if (exits.report(id, 'pre', describe(), 0) === 'stop') {
-        this.#stopped = { begun: [...this.#begun], ended: [...this.#ended], by: kind };
+        this.#stopped = { begun: this.#begun, ended: this.#ended, by: kind };
         return true;
       }
     }
     exits.count(id, kind);
     // The first exit of an instruction: what ended belongs to those before it.
-    if (this.#begun.length === 0) this.#ended.length = 0;
-    this.#begun.push(kind);
+    if (this.#begun === 0) this.#ended = 0;
+    this.#begun |= bit;
     this.#startTiming(kind);
     return false;
   }
@@ -139,8 +145,8 @@ export class HartCore {
   /** The exit's effect is done: reports its `post` stage. */
   endExit(kind: ExitKind, describe: () => VmExit): void {
     const { exits } = this.ports;
-    this.#ended.push(kind);
-    if (this.#resumes?.ended.includes(kind) === true) return;
+    this.#ended |= KIND_BIT[kind];
+    if (this.#resumes !== null && (this.#resumes.ended & KIND_BIT[kind]) !== 0) return;
     if (!exits.watches(kind, 'post')) return;
     const started = this.#startedNs.get(kind);
     this.#startedNs.delete(kind);
@@ -196,8 +202,10 @@ export class HartCore {
     return (written & ~timer) | (this.steps >= this.timerStep ? timer : 0);
   }
 
+  /** STIP is what stimecmp says: for S-mode (Sstc), or for the SBI implementation, whose timer it is otherwise. */
   get usesStimecmp(): boolean {
-    return (this.state.hi(CSR.menvcfg) & ENVCFG.STCE) !== 0;
+    if ((this.state.hi(CSR.menvcfg) & ENVCFG.STCE) !== 0) return true;
+    return this.ports.sbiCall !== undefined && !this.isa.has('sstc');
   }
 
   /** Recomputes when stimecmp is reached: its value, its enable, or the course of time changed. */

@@ -2,7 +2,7 @@ import type { HartCore } from './core.ts';
 import { type CsrDefinition, type CsrValue, csrByNumber } from './csr.ts';
 import { HART } from './layout.ts';
 
-/** A CSR instruction, checked and computed, not yet applied. */
+/** A CSR instruction, checked and computed, not yet applied. Valid until the next one is prepared. */
 export interface CsrOperation {
   readonly csr: CsrDefinition;
   readonly writes: boolean;
@@ -10,6 +10,15 @@ export interface CsrOperation {
   readonly old: CsrValue;
   readonly next: CsrValue;
 }
+
+/** Filled anew for each instruction: CSRs are accessed too often to allocate. */
+const prepared = {
+  csr: undefined as unknown as CsrDefinition,
+  writes: false,
+  rd: 0,
+  old: { lo: 0, hi: 0 },
+  next: { lo: 0, hi: 0 },
+};
 
 const FUNCT3 = { rw: 1, rs: 2, rc: 3 } as const;
 
@@ -26,14 +35,21 @@ export function prepareCsr(core: HartCore, raw: number): CsrOperation | undefine
   const csr = csrByNumber(core.isa, number);
   if (csr === undefined || !mayAccess(core, csr, writes)) return undefined;
 
-  const old = { lo: 0, hi: 0 };
+  const { old, next } = prepared;
+  old.lo = 0;
+  old.hi = 0;
   csr.read(core, old);
-  const base = { ...old };
-  if (operation !== FUNCT3.rw) csr.readForModify?.(core, base);
+  next.lo = old.lo;
+  next.hi = old.hi;
+  if (operation !== FUNCT3.rw) csr.readForModify?.(core, next);
   const { state } = core;
   const lo = immediate ? source : state.lo(HART.x + source * 8);
   const hi = immediate ? 0 : state.hi(HART.x + source * 8);
-  return { csr, writes, rd: (raw >> 7) & 31, old, next: combine(operation, base, lo, hi) };
+  combine(operation, next, lo, hi);
+  prepared.csr = csr;
+  prepared.writes = writes;
+  prepared.rd = (raw >> 7) & 31;
+  return prepared;
 }
 
 /** Writes the CSR, then rd: the old value wins over a side effect on rd's register. */
@@ -51,13 +67,18 @@ function mayAccess(core: HartCore, csr: CsrDefinition, writes: boolean): boolean
   return csr.isAccessible?.(core) ?? true;
 }
 
-function combine(operation: number, base: CsrValue, lo: number, hi: number): CsrValue {
+function combine(operation: number, value: CsrValue, lo: number, hi: number): void {
   switch (operation) {
     case FUNCT3.rs:
-      return { lo: base.lo | lo, hi: base.hi | hi };
+      value.lo |= lo;
+      value.hi |= hi;
+      break;
     case FUNCT3.rc:
-      return { lo: base.lo & ~lo, hi: base.hi & ~hi };
+      value.lo &= ~lo;
+      value.hi &= ~hi;
+      break;
     default:
-      return { lo, hi };
+      value.lo = lo;
+      value.hi = hi;
   }
 }

@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { type HartReturn, PRIVILEGE } from '../contracts/hart.ts';
+import type { LeaveReason } from '../isa/emitter.ts';
 import { EVENT } from '../isa/performance-events.ts';
 import type { VmExit } from '../protocol/exits.ts';
 import { EXIT, LEAVE_REASONS, STATUS } from './abi.ts';
@@ -7,7 +8,7 @@ import { compareAndSwapQuad, manageBlock } from './block-access.ts';
 import type { CodePages } from './code-pages.ts';
 import type { HartCore } from './core.ts';
 import { hasTranslationMode } from './csr.ts';
-import { applyCsr, prepareCsr } from './csr-instructions.ts';
+import { applyCsr, type CsrOperation, prepareCsr } from './csr-instructions.ts';
 import type { DataAccess } from './data-access.ts';
 import type { InstructionFetch } from './instruction-fetch.ts';
 import type { Interpreter } from './interpreter.ts';
@@ -24,7 +25,7 @@ import {
 } from './layout.ts';
 import { fenceOperands, mayFence, mayReturn, mayStall, mayWait, translationFence } from './privileged.ts';
 import { highHalf, joinHalves, lowHalf } from './state.ts';
-import { MUST_INTERPRET, type Translator } from './translation.ts';
+import { RESULT, type Translator, unpackService } from './translation.ts';
 import {
   CAUSE,
   enterTrap,
@@ -44,6 +45,9 @@ const SLICE_STEPS_MAX = 100_000;
 /** What handling one return of generated code came to: go on, run the scratch record next, or leave `run`. */
 type Outcome = HartReturn | 'scratch' | null;
 
+/** Reasons whose instruction leaves translations and decoded code as they are, unless the hart's attention is called. */
+const KEEPS_TRANSLATIONS: ReadonlySet<LeaveReason> = new Set<LeaveReason>(['csr', 'fence.i']);
+
 /** Breakpoints by address; shared by the harts of a machine. */
 export interface Breakpoints {
   readonly isEmpty: boolean;
@@ -62,6 +66,8 @@ export class HartExecution {
   readonly #takesTurn: () => void;
   readonly #translator: Translator | null;
   #variant: Variant = 0;
+  /** What the last instruction that translated code left to the hart came to, when that code had to end. */
+  #served: HartReturn | null | 'nothing' = 'nothing';
   /** The record by which the interpreter is entered next: as a jump to pc, or not. */
   #entry: typeof ENTRY_RECORD | typeof JUMP_RECORD = ENTRY_RECORD;
   #yieldRequested = false;
@@ -101,6 +107,7 @@ export class HartExecution {
     this.#inside = true;
     this.#yieldRequested = false;
     this.waits = false;
+    this.#entry = ENTRY_RECORD;
     this.#skippedBreakpoint = skipBreakpoint ? core.state.big(HART.pc) : -1n;
     core.beginRun(skipBreakpoint);
     core.refreshTimer();
@@ -143,7 +150,6 @@ export class HartExecution {
       }
       this.#planSlice(now, end);
       this.#translator?.poll();
-      this.#entry = ENTRY_RECORD;
       do {
         const outcome = this.#enter();
         if (outcome !== null) return outcome;
@@ -161,8 +167,7 @@ export class HartExecution {
     if (core.isResuming) sliceEnd = now + 1;
     core.sliceEnd = sliceEnd;
     core.state.setLo(HART.remaining, sliceEnd - now);
-    this.#variant = core.variant;
-    core.state.setLo(HART.cells, cellsBase(this.#variant));
+    this.#selectVariant();
   }
 
   /** Enters generated code at pc and handles why it returned. */
@@ -207,17 +212,64 @@ export class HartExecution {
   }
 
   /** Runs translated code from pc on, until the interpreter is needed again. */
-  #runTranslated(): null {
+  #runTranslated(): Outcome {
     const core = this.#core;
     const { state } = core;
     const slot = state.u16[cellOf(state.lo(HART.ip) >>> 0, this.#variant) >>> 1]! & ~CELL_SLOT;
     const before = state.lo(HART.remaining);
     const result = this.#translator!.run(state.base, before, slot);
-    const remaining = result & ~MUST_INTERPRET;
+    const remaining = result & RESULT.steps;
     state.setLo(HART.remaining, remaining);
     core.translated += before - remaining;
-    if ((result & MUST_INTERPRET) === 0) this.#entry = JUMP_RECORD;
-    return null;
+    const served = this.#served;
+    this.#served = 'nothing';
+    const canJump = result >= 0 || served !== 'nothing';
+    this.#entry = canJump ? JUMP_RECORD : ENTRY_RECORD;
+    return served === 'nothing' ? null : served;
+  }
+
+  /** Executes an instruction that translated code left to the hart; see `TranslatorParts.serve`. */
+  serve(service: number, raw: number): number {
+    const core = this.#core;
+    const { state } = core;
+    const { reason, length } = unpackService(service);
+    const { privilege } = state;
+    const outcome = this.#leaveFor(LEAVE_REASONS[reason]!, raw, length);
+    const remaining = state.lo(HART.remaining);
+    if (outcome !== null) {
+      assert(outcome !== 'scratch', 'it was executed, or stopped');
+      this.#served = outcome;
+      return RESULT.mustInterpret | remaining;
+    }
+    if (!core.attention) {
+      // Translations and code are as before for these; others unwind, for frames rely on both.
+      return KEEPS_TRANSLATIONS.has(LEAVE_REASONS[reason]!) ? remaining : RESULT.unwind | remaining;
+    }
+    if (state.privilege !== privilege && this.#mayGoOn()) {
+      core.attention = false;
+      this.#selectVariant();
+      return RESULT.unwind | remaining;
+    }
+    this.#served = null;
+    return RESULT.mustInterpret | remaining;
+  }
+
+  /** After a change of privilege: nothing has to be looked at before the next instruction, and the slice ends where it should. */
+  #mayGoOn(): boolean {
+    const core = this.#core;
+    return (
+      !this.#data.watchHit &&
+      !core.stopAfter &&
+      !this.#yieldRequested &&
+      !core.isResuming &&
+      core.counters.overflowStep >= core.sliceEnd &&
+      core.takeableInterrupt() < 0
+    );
+  }
+
+  #selectVariant(): void {
+    this.#variant = this.#core.variant;
+    this.#core.state.setLo(HART.cells, cellsBase(this.#variant));
   }
 
   /** The code at pc is worth translating; it is interpreted until that is done. */
@@ -336,6 +388,7 @@ export class HartExecution {
   }
 
   #trap(trap: Trap): HartReturn | null {
+    this.#entry = JUMP_RECORD;
     const core = this.#core;
     const from = core.state.privilege;
     const to = trapTarget(core, trap);
@@ -358,7 +411,11 @@ export class HartExecution {
     const record = state.lo(HART.ip) >>> 0;
     const raw = state.i32[(record + RECORD.raw) >>> 2]!;
     const { length } = this.#interpreter.ops[state.u16[(record + RECORD.op) >>> 1]!]!;
-    const reason = LEAVE_REASONS[state.lo(HART.leaveReason)]!;
+    return this.#leaveFor(LEAVE_REASONS[state.lo(HART.leaveReason)]!, raw, length);
+  }
+
+  /** Executes the instruction at pc, which is the hart's business for this reason. */
+  #leaveFor(reason: LeaveReason, raw: number, length: number): Outcome {
     switch (reason) {
       case 'csr':
         return this.#csr(raw);
@@ -390,25 +447,34 @@ export class HartExecution {
     const core = this.#core;
     const operation = prepareCsr(core, raw);
     if (operation === undefined) return this.#fault(CAUSE.illegalInstruction, raw, 0);
-    const { csr, old, next, writes } = operation;
-    const isExit = writes && csr.isExit === true;
+    if (operation.writes && operation.csr.isExit === true) return this.#csrExit(operation);
+    const moves = this.#pcMoves;
+    applyCsr(core, operation);
+    return this.#retire(4, moves);
+  }
+
+  #csrExit(operation: CsrOperation): Outcome {
+    const core = this.#core;
+    const { csr } = operation;
+    const old = joinHalves(operation.old.lo, operation.old.hi);
+    const value = joinHalves(operation.next.lo, operation.next.hi);
     const describe = (): VmExit => ({
       kind: 'csr',
       csr: csr.name,
       number: csr.number,
       write: true,
-      old: joinHalves(old.lo, old.hi),
-      value: joinHalves(next.lo, next.hi),
+      old,
+      value,
     });
-    if (isExit && core.beginExit('csr', describe)) return 'exit-stop';
+    if (core.beginExit('csr', describe)) return 'exit-stop';
     const moves = this.#pcMoves;
-    if (csr.name === 'satp' && writes && hasTranslationMode(next.hi)) {
+    if (csr.name === 'satp' && hasTranslationMode(operation.next.hi)) {
       const outcome = this.#flushExit('satp', null, null);
       if (outcome !== null) return outcome;
     }
     applyCsr(core, operation);
     this.#retire(4, moves);
-    if (isExit) core.endExit('csr', describe);
+    core.endExit('csr', describe);
     return null;
   }
 
@@ -440,6 +506,7 @@ export class HartExecution {
     if (!mayReturn(core, from)) return this.#illegal();
     // The step is one of the level that it leaves.
     core.countStep();
+    this.#entry = JUMP_RECORD;
     if (from === PRIVILEGE.M) returnFromMachine(core);
     else returnFromSupervisor(core);
     return null;

@@ -23,7 +23,7 @@ import {
 } from './layout.ts';
 import { interpreterProgram } from './program.ts';
 import { RecordWriter } from './record-writer.ts';
-import type { Translator, TranslatorFactory, TranslatorStatistics } from './translation.ts';
+import type { Translator, TranslatorFactory, TranslatorParts, TranslatorStatistics } from './translation.ts';
 
 /** The most that lr.d reserves. */
 const RESERVATION_BYTES = 8;
@@ -62,6 +62,9 @@ class RiscvHartGroup implements HartGroup {
     this.#memory = memory;
     const u8 = new Uint8Array(memory.memory.buffer);
     const data: DataAccess[] = [];
+    const executions: HartExecution[] = [];
+    const serve: TranslatorParts['serve'] = (hart, service, raw) =>
+      executions[indexOf(hart)]!.serve(service, raw);
     const interpreter = instantiateInterpreter(interpreterProgram(), memory, slowPorts(data));
     const decode = decoderOf(isa);
     const writer = new RecordWriter(memory, interpreter.forms, decode);
@@ -78,7 +81,7 @@ class RiscvHartGroup implements HartGroup {
       changed: (host, length) => this.#translator?.written(host, length),
     };
     this.#code = new CodePages(memory, writer, events, translator?.hotAfter ?? CELL_HOT);
-    this.#translator = translator?.create({ memory, code: this.#code, decode }) ?? null;
+    this.#translator = translator?.create({ memory, code: this.#code, decode, serve }) ?? null;
     this.#cores = Array.from(
       { length: memory.harts },
       (_, id) => new HartCore(memory, id, ports, isa, (host) => this.#code.written(host, 8)),
@@ -88,7 +91,7 @@ class RiscvHartGroup implements HartGroup {
       const access = new DataAccess(core, this.#code, this.#watch);
       data.push(access);
       const fetch = new InstructionFetch(core, this.#code, writer);
-      const execution = new HartExecution(core, {
+      executions[core.state.id] = new HartExecution(core, {
         interpreter,
         code: this.#code,
         fetch,
@@ -97,7 +100,7 @@ class RiscvHartGroup implements HartGroup {
         translator: this.#translator,
         takesTurn: () => this.#dropReservations((other) => other !== core),
       });
-      return new RiscvHart(core, execution);
+      return new RiscvHart(core, executions[core.state.id]!);
     });
   }
 
@@ -182,9 +185,12 @@ function writeScratchFrame(core: HartCore, writer: RecordWriter): void {
   writer.writeSpecial(base + JUMP_RECORD, SPECIAL.jump);
 }
 
+/** Number of the hart whose record is at the host offset. */
+const indexOf = (hart: number): number => (hart - HARTS_OFFSET) / HART_STRIDE;
+
 /** Generated code is one for all harts: its imports find the hart by the offset of its record. */
 function slowPorts(harts: readonly DataAccess[]): SlowPorts {
-  const of = (hart: number): DataAccess => harts[(hart - HARTS_OFFSET) / HART_STRIDE]!;
+  const of = (hart: number): DataAccess => harts[indexOf(hart)]!;
   return {
     load: (hart, width) => of(hart).load(width),
     store: (hart, bytes) => of(hart).store(bytes),

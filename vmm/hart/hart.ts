@@ -25,6 +25,9 @@ import { restoreHart, saveHart } from './saved-state.ts';
 import { ENVCFG, FS_INITIAL, highHalf, lowHalf, STATEEN } from './state.ts';
 import { walkPageTables } from './walk.ts';
 
+const PAGE = 4096n;
+/** Beyond, forgetting everything costs less. */
+const PAGES_FLUSHED_ONE_BY_ONE = 64n;
 const PMP_ALL_OF_MEMORY = 0x1f; // NAPOT, RWX
 const SUPERVISOR_EXCEPTIONS = 0xb1ff; // all that the specification delegates, but for S-mode's own ecall
 
@@ -142,6 +145,16 @@ export class RiscvHart implements Hart {
     return (this.core.pendingInterrupts & this.core.state.lo(CSR.mie)) !== 0;
   }
 
+  get supervisorTimer(): bigint {
+    return this.core.state.big(CSR.stimecmp);
+  }
+
+  set supervisorTimer(ticks: bigint) {
+    this.core.state.setBig(CSR.stimecmp, ticks);
+    this.core.refreshTimer();
+    this.core.attention = true;
+  }
+
   get timerDeadline(): number {
     this.core.refreshTimer();
     return this.core.ownDeadline;
@@ -211,8 +224,16 @@ export class RiscvHart implements Hart {
     return result.physical === undefined ? undefined : physical(result.physical);
   }
 
-  flushTranslations(): void {
-    this.core.caches.flush();
+  flushTranslations(range?: { readonly start: bigint; readonly size: bigint }): void {
+    const { caches } = this.core;
+    if (range === undefined || range.size > PAGES_FLUSHED_ONE_BY_ONE * PAGE) {
+      caches.flush();
+      return;
+    }
+    const first = range.start & ~(PAGE - 1n);
+    for (let page = first; page < range.start + range.size; page += PAGE) {
+      caches.flushPage(lowHalf(page), highHalf(page));
+    }
   }
 
   save(): Saved {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RAM_BASE } from '../../test/support/bare-hart.ts';
-import { DATA, MODES, PagedHart } from '../../test/support/paged-hart.ts';
+import { CODE, DATA, MODES, PagedHart } from '../../test/support/paged-hart.ts';
 import { random, SEED } from '../../test/support/random.ts';
 import type { WalkResult } from '../contracts/hart.ts';
 import { parseIsa } from '../isa/isa-text.ts';
@@ -254,6 +254,37 @@ describe('fences that name an address', () => {
     paged.hart.setX(11, VA);
     paged.hart.setX(12, VA + offset);
     expect(paged.execute('sfence.vma a1, zero\n ld a0, 0(a2)', 2)).toBe(LOAD_PAGE_FAULT);
+  });
+
+  it('forget what U-mode uses', () => {
+    const { paged, leaves } = twoPages();
+    const { hart, machine } = paged;
+    paged.map(BigInt(CODE), BigInt(CODE), V | R | X | U | A);
+    for (const leaf of leaves) machine.write64(leaf, (BigInt(DATA) >> 2n) | RWAD | U);
+    machine.place('ld a0, 0(a1)', CODE);
+    hart.setX(11, VA);
+    const loadInUserMode = (): bigint => {
+      hart.setPrivilege(0);
+      hart.setPc(BigInt(CODE));
+      hart.run(1);
+      return hart.getX(10);
+    };
+    expect(loadInUserMode()).toBe(1n);
+    machine.write64(leaves[0]!, (OTHER >> 2n) | RWAD | U);
+    expect(loadInUserMode()).toBe(1n);
+    hart.flushTranslations({ start: VA + 0xfffn, size: 1n });
+    expect(loadInUserMode()).toBe(2n);
+  });
+
+  it('of another hart name a range, of some pages or of many', () => {
+    for (const size of [0x1001n, 0x20_0000n]) {
+      const { paged } = twoPages();
+      paged.hart.flushTranslations({ start: VA, size });
+      for (const va of [VA, NEXT]) expect(load(paged, va).value).toBe(2n);
+    }
+    const { paged } = twoPages();
+    paged.hart.flushTranslations({ start: NEXT, size: 0x1000n });
+    expect([VA, NEXT].map((va) => load(paged, va).value)).toEqual([1n, 2n]);
   });
 
   it('never leave what differs from a walk, with leaves of all sizes, for loads and stores in every context', () => {

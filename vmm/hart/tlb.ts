@@ -214,7 +214,6 @@ export class TranslationCaches {
       this.#state.i32[(this.#state.base + offset + cache * TLB_SIZE) >> 2] = INVALID;
     }
   }
-
 }
 
 /** Virtual page number of all 64 bits; 52 bits, which a double holds. */

@@ -3,8 +3,26 @@ import type { Decoded } from '../isa/decode.ts';
 import type { CodePages } from './code-pages.ts';
 import type { Variant } from './layout.ts';
 
-/** Bit of `Translator.run`'s result: the instruction at pc must be interpreted, for translated code cannot begin with it now. */
-export const MUST_INTERPRET = 0x8000_0000;
+/** Bits of what translated code returns, beside the steps left. */
+export const RESULT = {
+  /** All frames of guest calls end: what they know of the hart may not hold any more. */
+  unwind: 0x8000_0000,
+  /** Besides, translated code cannot go on at pc: TypeScript or the interpreter is needed. */
+  mustInterpret: 0xc000_0000,
+  steps: 0x3fff_ffff,
+} as const;
+
+/** An instruction whose whole effect is the hart's business, as translated code hands it over. */
+export interface Service {
+  /** Index into `LEAVE_REASONS`. */
+  readonly reason: number;
+  /** Bytes of its encoding. */
+  readonly length: number;
+}
+
+/** `service` argument of `TranslatorParts.serve`: the fields of a `Service` in one number. */
+export const packService = ({ reason, length }: Service): number => reason * 8 + length;
+export const unpackService = (packed: number): Service => ({ reason: packed >> 3, length: packed & 7 });
 
 /**
  * What the harts of a machine need of a translator. It sees code when the interpreter finds it hot, and puts
@@ -18,7 +36,7 @@ export interface Translator {
   hot(record: number, variant: Variant, context: HotContext): void;
   /**
    * Runs translated code of a slot at the hart's pc, and what it continues in, with `remaining` steps left. Returns
-   * the steps left then, with `MUST_INTERPRET` or without.
+   * the steps left then, with `RESULT.mustInterpret` or without.
    */
   run(hart: number, remaining: number, slot: number): number;
   /** Installs what was compiled meanwhile. Called where no translated code is running. */
@@ -56,6 +74,11 @@ export interface TranslatorParts {
   readonly code: CodePages;
   /** Decodes into `target`; false for what is illegal in this machine. */
   readonly decode: (target: Decoded, raw: number) => boolean;
+  /**
+   * Executes the instruction at pc of the hart with this record: all state stands there, `remaining` and `ip` too. Returns
+   * the steps left; with a `RESULT` when the code that called may not go on behind the instruction.
+   */
+  readonly serve: (hart: number, service: number, raw: number) => number;
 }
 
 export type TranslatorFactory = (parts: TranslatorParts) => Translator;

@@ -1,5 +1,6 @@
 import type { GuestMemory } from '../contracts/memory.ts';
 import { CELL_SLOT, HART, RECORD_SIZE, SLOTS_MAX, TLB_ENTRIES, TLB_ENTRY_SIZE } from '../hart/layout.ts';
+import { RESULT } from '../hart/translation.ts';
 import { FunctionBody, type Local } from '../wasm/function-body.ts';
 import { ModuleBuilder, type Signature } from '../wasm/module-builder.ts';
 import { NUMERIC, OP } from '../wasm/opcodes.ts';
@@ -7,6 +8,7 @@ import { NUMERIC, OP } from '../wasm/opcodes.ts';
 /** A region: `(hart, remaining, depth) -> remaining`; see `emitRegion`. */
 export const REGION_SIGNATURE: Signature = { parameters: ['i32', 'i32', 'i32'], results: ['i32'] };
 
+export const SERVE_SIGNATURE: Signature = { parameters: ['i32', 'i32', 'i32'], results: ['i32'] };
 export const ENTER_SIGNATURE: Signature = { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] };
 
 /**
@@ -87,12 +89,19 @@ function runBody(regionType: number): FunctionBody {
   body.get(slot);
   body.callIndirect(regionType);
   body.tee(remaining);
-  body.i32(0);
-  body.op(NUMERIC.ltS.i32);
+  body.i32(RESULT.mustInterpret | 0);
+  body.op(NUMERIC.and.i32);
+  body.i32(RESULT.mustInterpret | 0);
+  body.op(NUMERIC.eq.i32);
   body.if();
   body.get(remaining);
   body.op(OP.return);
   body.end();
+  // All frames are gone: what they had to end for is no matter here.
+  body.get(remaining);
+  body.i32(RESULT.steps);
+  body.op(NUMERIC.and.i32);
+  body.set(remaining);
   const found = emitLookup(body, hart);
   body.get(found);
   body.tee(slot);

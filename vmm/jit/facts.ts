@@ -1,3 +1,4 @@
+import { LEAVE_REASONS } from '../hart/abi.ts';
 import { HartEmitter } from '../hart/hart-emitter.ts';
 import type {
   AtomicWidth,
@@ -29,6 +30,8 @@ export interface Facts {
   readonly writesF: boolean;
   /** May be left to the interpreter: a translation miss, a device, soft floating point, an exception. */
   readonly mayExit: boolean;
+  /** With flow `leave`: the hart does all of it for this reason, index into `LEAVE_REASONS`; null when something is checked before. */
+  readonly service: number | null;
 }
 
 /** Facts of the instruction at this index of `INSTRUCTIONS`, learned from its semantics. */
@@ -53,6 +56,7 @@ class FactsEmitter extends HartEmitter {
   #writesX = false;
   #writesF = false;
   #mayExit = false;
+  #service: number | null = null;
 
   constructor() {
     const body = new FunctionBody(2);
@@ -68,6 +72,7 @@ class FactsEmitter extends HartEmitter {
       writesX: this.#writesX,
       writesF: this.#writesF,
       mayExit: this.#mayExit,
+      service: this.#service,
     };
   }
 
@@ -118,7 +123,8 @@ class FactsEmitter extends HartEmitter {
   override zeroBlock(_address: I64): void {
     this.#access();
   }
-  override leave(_reason: LeaveReason): void {
+  override leave(reason: LeaveReason): void {
+    if (!this.#mayExit) this.#service = LEAVE_REASONS.indexOf(reason);
     this.#mayExit = true;
     this.ended = true;
   }

@@ -52,11 +52,15 @@ export function successors(ending: Ending): readonly Edge[] {
     case 'branch':
       return [ending.taken, ending.next];
     case 'call':
+    case 'service':
       return [ending.back];
     case 'jump':
       return [];
   }
 }
+
+/** The region is left with all state in the hart's record, and continues when that comes back. */
+export const leavesAndReturns = ({ kind }: Ending): boolean => kind === 'call' || kind === 'service';
 
 export function registersRead({ facts, rd, rs1, rs2, rs3 }: Op): RegisterSet {
   const numbers: Readonly<Record<string, number>> = { rd, rs1, rs2, rs3 };
@@ -201,7 +205,7 @@ class FlowAnalysis implements Flow {
         let dirty = NO_REGISTERS;
         for (const from of this.#predecessors.get(number)!) {
           // A call writes everything back first.
-          if (this.#blocks[from]!.ending.kind !== 'call')
+          if (!leavesAndReturns(this.#blocks[from]!.ending))
             dirty = union(dirty, this.infos.get(from)!.dirtyOut);
         }
         info.dirtyIn = dirty;
@@ -235,10 +239,11 @@ class FlowAnalysis implements Flow {
     let live = NO_REGISTERS;
     const edges = successors(block.ending);
     // Where the region is left, dirty registers are written back.
-    if (block.ending.kind === 'call' || edges.length === 0 || edges.some(({ kind }) => kind === 'exit')) {
+    const returns = leavesAndReturns(block.ending);
+    if (returns || edges.length === 0 || edges.some(({ kind }) => kind === 'exit')) {
       live = dirtyOut;
     }
-    if (block.ending.kind !== 'call') {
+    if (!returns) {
       for (const edge of edges) {
         if (edge.kind === 'block') live = union(live, this.infos.get(edge.to)!.liveIn);
       }
@@ -255,13 +260,13 @@ class FlowAnalysis implements Flow {
     for (const number of [...this.order].reverse()) {
       const info = this.infos.get(number)!;
       let behind = 0;
-      if (info.block.ending.kind !== 'call') {
+      if (!leavesAndReturns(info.block.ending)) {
         for (const to of this.#successors(number)) {
           const { isLoopHead, bound } = this.infos.get(to)!;
           if (!isLoopHead) behind = Math.max(behind, bound);
         }
       }
-      info.bound = info.block.ops.length + behind;
+      info.bound = info.block.ops.length + (info.block.ending.kind === 'service' ? 1 : behind);
     }
   }
 
@@ -287,6 +292,7 @@ function mapEdges(ending: Ending, map: (edge: Edge) => Edge): Ending {
     case 'branch':
       return { kind: 'branch', taken: map(ending.taken), next: map(ending.next) };
     case 'call':
+    case 'service':
       return { ...ending, back: map(ending.back) };
     case 'jump':
       return ending;

@@ -9,14 +9,14 @@ import {
   VARIANT,
   type Variant,
 } from '../hart/layout.ts';
-import { MUST_INTERPRET } from '../hart/translation.ts';
+import { packService, RESULT } from '../hart/translation.ts';
 import type { I64 } from '../isa/emitter.ts';
 import { INSTRUCTIONS } from '../isa/table.ts';
 import { asExpression, asValue, Binary, Constant, LocalValue } from '../wasm/expressions.ts';
 import { FunctionBody, type Label, type Local } from '../wasm/function-body.ts';
 import { NUMERIC, OP } from '../wasm/opcodes.ts';
-import { analyse, type BlockInfo, type Flow } from './flow.ts';
-import { type Edge, pageOf, type Region } from './region.ts';
+import { analyse, type BlockInfo, type Flow, leavesAndReturns } from './flow.ts';
+import { type Block, type Edge, type Op, pageOf, type Region } from './region.ts';
 import { RegionEmitter, type Target } from './region-emitter.ts';
 import { forEachRegister, NO_REGISTERS, type RegisterSet } from './registers.ts';
 
@@ -26,6 +26,8 @@ export interface RegionImports {
   readonly goto: number;
   /** `enter(hart, remaining, depth, cell)`: continues in the region that a cell names. */
   readonly enter: number;
+  /** `TranslatorParts.serve`. */
+  readonly serve: number;
 }
 
 /** The code of a region, and the steps that the hart must have left to enter it. */
@@ -46,7 +48,7 @@ const EXIT_OFFSET_BIAS = 0x8000;
 
 /**
  * The function of a region: `(hart, remaining, depth) -> remaining`. It begins and ends with all state in the
- * hart's record, pc too, and returns the steps left, with `MUST_INTERPRET` or without.
+ * hart's record, pc too, and returns the steps left, with `RESULT.mustInterpret` or without.
  */
 export function emitRegion(
   region: Region,
@@ -184,7 +186,6 @@ class RegionWriter {
   #ending(info: BlockInfo, pending: number): void {
     const { ending } = info.block;
     const body = this.#body;
-    const last = info.block.ops.at(-1)!;
     switch (ending.kind) {
       case 'goto':
         this.#follow(info, ending.next, pending);
@@ -202,11 +203,14 @@ class RegionWriter {
       case 'call':
         this.#call(info, ending, pending);
         return;
+      case 'service':
+        this.#service(info, ending, pending);
+        return;
       case 'jump': {
         this.#writeBack(info.dirtyOut);
         this.#storePc(asValue<I64>(new LocalValue('i64', this.#target)));
         // A return goes to the frame that called, which knows what follows; any other jump goes on from here.
-        if (!isReturn(last)) {
+        if (!isReturn(info.block.ops.at(-1)!)) {
           this.#goOn(pending);
           return;
         }
@@ -220,7 +224,7 @@ class RegionWriter {
   /** Continues on an edge. Nothing may follow. */
   #follow(from: BlockInfo, edge: Edge, pending: number): void {
     const body = this.#body;
-    const dirty = from.block.ending.kind === 'call' ? NO_REGISTERS : from.dirtyOut;
+    const dirty = leavesAndReturns(from.block.ending) ? NO_REGISTERS : from.dirtyOut;
     if (edge.kind === 'exit') {
       this.#writeBack(dirty);
       this.#storePc(this.#pcOf(edge.offset));
@@ -259,7 +263,6 @@ class RegionWriter {
       this.#goOn(0);
       return;
     }
-    const { block, liveIn, bound } = this.#flow.infos.get(back.to)!;
     body.get(this.#depth);
     body.i32(DEPTH_MAX);
     body.op(NUMERIC.geU.i32);
@@ -268,6 +271,49 @@ class RegionWriter {
     body.op(OP.return);
     body.end();
     this.#callRegion(info, target);
+    this.#return(info, back);
+  }
+
+  /**
+   * The hart executes the instruction, as after an exit to it; where nothing but registers changed the region goes on. An
+   * instruction that ends what frames rely on (translations, the privilege level) says that they all end.
+   */
+  #service(info: BlockInfo, { op, back }: { op: Op; back: Edge }, pending: number): void {
+    const body = this.#body;
+    this.#writeBack(info.dirtyOut);
+    this.#storePc(this.#pcOf(op.offset));
+    const page = this.#region.pages.get(pageOf(op.offset));
+    assert(page !== undefined, 'the region has the page');
+    body.get(this.#hart);
+    body.i32(page.codePage + ((op.offset & 0xffe) / 2) * RECORD_SIZE);
+    body.memory(OP.i32Store, HART.ip);
+    body.get(this.#hart);
+    this.#pushRemaining(pending);
+    body.memory(OP.i32Store, HART.remaining);
+    body.get(this.#hart);
+    body.i32(packService({ reason: op.facts.service!, length: op.length }));
+    body.i32(op.raw);
+    body.call(this.#imports.serve);
+    body.set(this.#remaining);
+    if (back.kind === 'exit') {
+      body.get(this.#remaining);
+      body.i32(0);
+      body.op(NUMERIC.ltS.i32);
+      body.if();
+      body.get(this.#remaining);
+      body.op(OP.return);
+      body.end();
+      // Behind the instruction, as after any exit of a region.
+      this.#follow(info, back, 0);
+      return;
+    }
+    this.#return(info, back);
+  }
+
+  /** Goes on where a call or the hart came back to, with `remaining` as they left it; or ends this frame too. */
+  #return(info: BlockInfo, back: Edge & { kind: 'block' }): void {
+    const body = this.#body;
+    const { block, liveIn, bound } = this.#flow.infos.get(back.to)!;
     // Not to where the call should return.
     body.get(this.#hart);
     body.memory(OP.i64Load, HART.pc);
@@ -327,7 +373,7 @@ class RegionWriter {
 
   /** A jump from page to page goes by the fetch cache, where pages may be mapped elsewhere. */
   #needsFetchCheck(from: BlockInfo, target: number): boolean {
-    return this.#variant === VARIANT.paged && pageOf(target) !== pageOf(from.block.ops.at(-1)!.offset);
+    return this.#variant === VARIANT.paged && pageOf(target) !== pageOf(lastOf(from.block).offset);
   }
 
   /** Compares the fetch cache's entry for the page of `to`, as the interpreter does on the way from page to page. */
@@ -423,7 +469,7 @@ class RegionWriter {
 
   /** Takes the steps left from the stack. */
   #flagAndReturn(): void {
-    this.#body.i32(MUST_INTERPRET | 0);
+    this.#body.i32(RESULT.mustInterpret | 0);
     this.#body.op(NUMERIC.or.i32);
     this.#body.op(OP.return);
   }
@@ -501,6 +547,9 @@ function exitCode(offset: number, steps: number): number {
   assert(steps < 1 << 15, 'a bounded way through the region');
   return (steps << EXIT_OFFSET_BITS) | halfword;
 }
+
+/** The block's last instruction; a block may have none but the one that the hart executes. */
+const lastOf = ({ ops, ending }: Block): Op => (ending.kind === 'service' ? ending.op : ops.at(-1)!);
 
 /** By the unprivileged specification's return-address hints: a jump to x1 or x5 without a link. */
 const isReturn = ({ rd, rs1 }: { rd: number; rs1: number }): boolean => rd === 0 && (rs1 === 1 || rs1 === 5);

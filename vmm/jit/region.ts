@@ -31,12 +31,14 @@ export type Edge =
  * - `goto`: one successor. - `branch`: by the condition of the last instruction.
  * - `call`: a jump that leaves a return address, at which the region continues; `target` is null when computed.
  * - `jump`: to the address that the last instruction computes.
+ * - `service`: `op`, behind the block's own instructions, is executed by the hart, and the region continues behind it if it can.
  */
 export type Ending =
   | { readonly kind: 'goto'; readonly next: Edge }
   | { readonly kind: 'branch'; readonly taken: Edge; readonly next: Edge }
   | { readonly kind: 'call'; readonly target: number | null; readonly back: Edge }
-  | { readonly kind: 'jump' };
+  | { readonly kind: 'jump' }
+  | { readonly kind: 'service'; readonly op: Op; readonly back: Edge };
 
 export interface Block {
   readonly start: number;
@@ -154,6 +156,7 @@ class RegionFinder {
           if (op.rd !== 0) this.#lead(next);
           return;
         case 'leave':
+          this.#lead(next);
           return;
       }
     }
@@ -177,7 +180,7 @@ class RegionFinder {
       return undefined;
     }
     const facts = factsOf(decoded.index);
-    if (facts.flow === 'leave') {
+    if (facts.flow === 'leave' && facts.service === null) {
       this.#stops.add(offset);
       return undefined;
     }
@@ -211,6 +214,9 @@ class RegionFinder {
       const op = this.#ops.get(offset);
       if (op === undefined || (ops.length > 0 && this.#leaders.has(offset))) {
         return { start, ops, ending: { kind: 'goto', next: edge(offset) } };
+      }
+      if (op.facts.flow === 'leave') {
+        return { start, ops, ending: { kind: 'service', op, back: edge(offset + op.length) } };
       }
       ops.push(op);
       const next = offset + op.length;

@@ -5,7 +5,13 @@ import { ModuleBuilder } from '../wasm/module-builder.ts';
 import { hostFusesMultiplyAdd } from '../wasm/multiply-add.ts';
 import { CodeCache, codePageOf, offsetOf, type Translation } from './code-cache.ts';
 import type { Batch, CompilePort } from './compile-port.ts';
-import { createDispatch, type Dispatch, ENTER_SIGNATURE, REGION_SIGNATURE } from './dispatch.ts';
+import {
+  createDispatch,
+  type Dispatch,
+  ENTER_SIGNATURE,
+  REGION_SIGNATURE,
+  SERVE_SIGNATURE,
+} from './dispatch.ts';
 import { type CodePage, findRegion, type Region } from './region.ts';
 import { emitRegion, type RegionCode } from './region-code.ts';
 
@@ -161,7 +167,11 @@ export class RegionTranslator implements Translator {
     const module = new ModuleBuilder();
     const goto = module.importFunction('goto', REGION_SIGNATURE);
     const enter = module.importFunction('enter', ENTER_SIGNATURE);
-    assert(goto === IMPORTS.goto && enter === IMPORTS.enter, 'imports stand where code looks for them');
+    const serve = module.importFunction('serve', SERVE_SIGNATURE);
+    assert(
+      goto === IMPORTS.goto && enter === IMPORTS.enter && serve === IMPORTS.serve,
+      'imports stand where code looks for them',
+    );
     for (const [index, { code }] of batch.entries()) {
       module.export(`${index}`, module.function(REGION_SIGNATURE, code.body));
     }
@@ -187,7 +197,8 @@ export class RegionTranslator implements Translator {
   #instantiate(translations: readonly Translation[], module: WebAssembly.Module): void {
     const { memory } = this.#parts.memory;
     const { goto, enter } = this.#dispatch;
-    const { exports } = new WebAssembly.Instance(module, { env: { memory, goto, enter } });
+    const { serve } = this.#parts;
+    const { exports } = new WebAssembly.Instance(module, { env: { memory, goto, enter, serve } });
     for (const [index, translation] of translations.entries()) {
       if (!translation.alive) continue;
       this.#cache.install(translation, exports[`${index}`]!);
@@ -211,4 +222,4 @@ export class RegionTranslator implements Translator {
 }
 
 /** Function indices of what all modules of regions import, in their order. */
-const IMPORTS = { goto: 0, enter: 1 } as const;
+const IMPORTS = { goto: 0, enter: 1, serve: 2 } as const;

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { describeWithNewer, newerQemu, output, type Program } from '../../test/support/newer-tools.ts';
 import { describeWith } from '../../test/support/tools.ts';
 import { parseIsa } from '../isa/isa-text.ts';
+import { PERFORMANCE_EVENTS } from '../isa/performance-events.ts';
 import { buildDeviceTree, withChosen } from './device-tree.ts';
 import { decodeFdt, type FdtNode, fdtChild, fdtNode } from './fdt.ts';
 
@@ -108,6 +109,20 @@ describe('what harts have', () => {
     expect(names).toEqual(expect.arrayContaining(['i', 'm', 'f', 'zfh', 'zabha', 'sstc', 'zca']));
     for (const absent of ['zacas', 'd', 'zcd', 'svade']) expect(names).not.toContain(absent);
     expect(text(cpu(''), 'riscv,isa-base')).toBe('rv64i\0');
+  });
+
+  // OpenSBI, "PMU support": selector, mask of its bits, counters.
+  test('of performance counters is what each may count', () => {
+    const pmu = fdtChild(build(1), 'pmu')!;
+    const cells = (name: string): number[] => {
+      const bytes = Buffer.from(pmu.properties.get(name)!);
+      return Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readUInt32BE(index * 4));
+    };
+    expect(cells('riscv,event-to-mhpmcounters')).toEqual([1, 1, 0xffff_fff9, 2, 2, 0xffff_fffc]);
+    const raw = cells('riscv,raw-event-to-mhpmcounters');
+    const rest = PERFORMANCE_EVENTS.filter(({ code }) => code > 2);
+    expect(raw).toEqual(rest.flatMap(({ code }) => [0, code, 0xffff_ffff, 0xffff_ffff, 0xffff_fff8]));
+    expect(fdtChild(build(1, {}, '-zihpm'), 'pmu')).toBeUndefined();
   });
 });
 

@@ -21,9 +21,6 @@ export interface ChosenOptions {
   readonly initrd?: { readonly start: bigint; readonly end: bigint } | undefined;
 }
 
-/** Selectors of events that SBI has no number for. */
-const RAW_EVENTS = PERFORMANCE_EVENTS.map(({ code }) => code).filter((code) => code > EVENT.instructions);
-
 /** The ticks of `mtime` in a second. */
 export const TIMEBASE_FREQUENCY = 10_000_000;
 
@@ -186,23 +183,24 @@ function blockSizes(isa: IsaConfig): Record<string, FdtValue> {
 }
 
 /**
- * What counts which event (OpenSBI, "PMU support"): cycles and instructions the fixed counters or any other, by SBI's own
- * numbers, which are the selectors too; and all events of mhpmeventN, as raw ones, any programmable counter.
+ * What counts which event (OpenSBI, "PMU support"): cycles and instructions a fixed counter or a programmable one, by
+ * SBI's numbers, which are their selectors too; all other events by their selectors, on programmable counters.
  */
 function pmuNode(): FdtNode {
   const programmable = 0xffff_fff8;
-  const first = Math.min(...RAW_EVENTS);
-  const span = 1 << (32 - Math.clz32(Math.max(...RAW_EVENTS) - first));
+  const named = [
+    { event: EVENT.cycles, fixed: 1 },
+    { event: EVENT.instructions, fixed: 4 },
+  ];
+  const raw = PERFORMANCE_EVENTS.filter(({ code }) => code > EVENT.instructions);
+  const everyBit = cells64(0xffff_ffff_ffff_ffffn);
   return fdtNode('pmu', {
-    'riscv,raw-event-to-mhpmcounters': [
-      ...cells64(first),
-      ...cells64(BigInt.asUintN(64, -BigInt(span))),
+    'riscv,raw-event-to-mhpmcounters': raw.flatMap(({ code }) => [
+      ...cells64(code),
+      ...everyBit,
       programmable,
-    ],
-    'riscv,event-to-mhpmcounters': [
-      ...[EVENT.cycles, EVENT.cycles, programmable | 1],
-      ...[EVENT.instructions, EVENT.instructions, programmable | 4],
-    ],
+    ]),
+    'riscv,event-to-mhpmcounters': named.flatMap(({ event, fixed }) => [event, event, programmable | fixed]),
     compatible: 'riscv,pmu',
   });
 }

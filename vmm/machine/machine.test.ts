@@ -47,6 +47,47 @@ describe('how a guest starts', () => {
   });
 });
 
+describe('what the harts have', () => {
+  // Stops at 1 for an instruction that is there, and at 2 for an illegal one.
+  const AMOCAS = `
+    lla t0, there
+    csrrw zero, mtvec, t0
+    lla t1, there
+    addi a0, zero, 2
+    amocas.w zero, zero, (t1)
+    addi a0, zero, 1
+    .balign 4
+  there:
+    jal zero, there
+  `;
+  const a0 = (isa?: string): bigint => {
+    const { machine } = programMachine(AMOCAS, isa === undefined ? {} : { isa });
+    machine.run(100);
+    return machine.harts[0]!.getX(10);
+  };
+
+  test('is everything by default, and what the configuration says', () => {
+    expect([a0(), a0('-zacas'), a0('rv64gc'), a0('rv64gc_zacas'), a0('+svade')]).toEqual([
+      1n,
+      2n,
+      2n,
+      1n,
+      1n,
+    ]);
+  });
+
+  test('stands in the device tree', () => {
+    const tree = (isa: string): string =>
+      Buffer.from(programMachine(AMOCAS, { isa }).machine.deviceTree.data).toString('latin1');
+    expect(tree('')).toContain('_zacas_');
+    expect(tree('-zacas')).not.toContain('zacas');
+  });
+
+  test('must be what there is', () => {
+    expect(() => programMachine(AMOCAS, { isa: '-zaca' })).toThrow(/there is no extension "zaca" here/);
+  });
+});
+
 describe('how a guest ends', () => {
   test.each([
     [0x5555, { reason: 'pass', code: 0 }],

@@ -19,7 +19,7 @@ export interface ParavirtualParts {
   system(what: 'shutdown' | 'reboot', failed: boolean): void;
 }
 
-const CSR = { stimecmp: 0x14d, mip: 0x344 } as const;
+const MIP = 0x344;
 
 /** Where a hart in a non-retentive suspension continues (SBI 2.0, "Hart suspend"). */
 interface Resume {
@@ -66,11 +66,11 @@ export class Paravirtual {
     this.#resume[hart] = undefined;
     // What woke it stays pending, as it does under OpenSBI: the supervisor looks once it has its own context back.
     const core = this.#parts.group.harts[hart]!;
-    const interrupted = (core.readCsr(CSR.mip)! & (1n << BigInt(INTERRUPT.SSIP))) !== 0n;
-    const deadline = core.readCsr(CSR.stimecmp)!;
+    const interrupted = (core.readCsr(MIP)! & (1n << BigInt(INTERRUPT.SSIP))) !== 0n;
+    const deadline = core.supervisorTimer;
     this.#enter(hart, resume);
     core.setInterrupt(INTERRUPT.SSIP, interrupted);
-    core.writeCsr(CSR.stimecmp, deadline);
+    core.supervisorTimer = deadline;
   }
 
   #enter(hart: number, { pc, opaque }: Resume): void {

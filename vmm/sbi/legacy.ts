@@ -50,7 +50,11 @@ function shutdown({ ports }: SbiCall): bigint {
 function remoteFence(call: SbiCall, withAsid: boolean): bigint {
   const [, start, size, asid] = call.args;
   const all = size === 0n || BigInt.asIntN(64, size!) === -1n;
-  const fence = { address: all ? null : start!, asid: withAsid ? Number(asid! & 0xffffn) : null };
+  const fence = {
+    address: all ? null : start!,
+    size: size!,
+    asid: withAsid ? Number(asid! & 0xffffn) : null,
+  };
   return forHarts(call, (harts) => flushRemote(call.ports, harts, fence));
 }
 

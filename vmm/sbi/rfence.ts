@@ -12,21 +12,24 @@ import {
 
 /** What a remote fence is for, as its `tlb-flush` exits tell it. */
 interface Fence {
+  /** Null for all addresses. */
   readonly address: bigint | null;
+  readonly size: bigint;
   readonly asid: number | null;
 }
 
 /**
- * Drops all cached translations of the harts. More than asked for is always allowed (RISC-V privileged,
- * "Supervisor Memory-Management Fence Instruction").
+ * Drops cached translations of the harts, of the addresses in every address space: more than asked for is always
+ * allowed (RISC-V privileged, "Supervisor Memory-Management Fence Instruction").
  */
-export function flushRemote(ports: SbiPorts, harts: readonly number[], { address, asid }: Fence): void {
+export function flushRemote(ports: SbiPorts, harts: readonly number[], fence: Fence): void {
   const { exits } = ports;
+  const { address, size, asid } = fence;
   const exit = { kind: 'tlb-flush', fence: 'remote', address, asid } as const;
   for (const hart of harts) {
     exits.count(hart, 'tlb-flush');
     if (exits.watches('tlb-flush', 'pre')) exits.report(hart, 'pre', exit, 0);
-    ports.harts[hart]!.flushTranslations();
+    ports.harts[hart]!.flushTranslations(address === null ? undefined : { start: address, size });
     if (exits.watches('tlb-flush', 'post')) exits.report(hart, 'post', exit, 0);
   }
 }
@@ -43,7 +46,7 @@ function sfenceVma({ ports, args }: SbiCall, asid: number | null): SbiResult {
   if (harts === undefined) return failed(SBI.invalidParameter);
   const all = size === 0n || BigInt.asIntN(64, size!) === -1n;
   if (!all && start! + size! > 1n << 64n) return failed(SBI.invalidAddress);
-  flushRemote(ports, harts, { address: all ? null : start!, asid });
+  flushRemote(ports, harts, { address: all ? null : start!, size: size!, asid });
   return ok();
 }
 
