@@ -56,13 +56,14 @@ export class CodePages {
   #next = 0;
   /** Offsets within a page at which some breakpoint stands. */
   #breakOffsets: ReadonlySet<number> = new Set();
-  /** What the cells of a fresh page count from. */
-  readonly #firstCount: number;
+  readonly #hotAfter: number;
+  /** By page of RAM: how many times translations of it were lost to stores, as powers of two of `#hotAfter`. */
+  readonly #lost = new Map<number, number>();
 
   /** @param hotAfter how many jumps make a record hot, at most `CELL_HOT`. */
   constructor(memory: GuestMemory, writer: RecordWriter, events: CodePageEvents, hotAfter: number) {
     assert(hotAfter >= 1 && hotAfter <= CELL_HOT, 'a number of jumps that a cell can count');
-    this.#firstCount = CELL_HOT - hotAfter;
+    this.#hotAfter = hotAfter;
     this.#u16 = new Uint16Array(memory.memory.buffer);
     this.#u8 = new Uint8Array(memory.memory.buffer);
     this.#writer = writer;
@@ -91,7 +92,7 @@ export class CodePages {
     this.#u8.fill(0, base, base + RECORDS_PER_PAGE * RECORD_SIZE);
     for (const variant of Object.values(VARIANT)) {
       const cells = cellOf(base, variant) >>> 1;
-      this.#u16.fill(this.#firstCount, cells, cells + RECORDS_PER_PAGE);
+      this.#u16.fill(this.#firstCount(page), cells, cells + RECORDS_PER_PAGE);
     }
     this.#writer.writeSpecial(base + RECORDS_PER_PAGE * RECORD_SIZE, SPECIAL.goto);
     this.#events.guarded(RAM_OFFSET + page * 4096);
@@ -125,7 +126,18 @@ export class CodePages {
 
   /** Counting of jumps to the record begins anew. */
   restartCount(record: number, variant: Variant): void {
-    this.#u16[cellOf(record, variant) >>> 1] = this.#firstCount;
+    const page = this.#owner[Math.floor((record - CODE_POOL_OFFSET) / CODE_PAGE_STRIDE)]! - 1;
+    this.#u16[cellOf(record, variant) >>> 1] = this.#firstCount(page);
+  }
+
+  /** Translated code of the page was lost because the page was written: its code must prove itself twice as long. */
+  lostTranslation(host: number): void {
+    const page = ramPage(host);
+    this.#lost.set(page, (this.#lost.get(page) ?? 0) + 1);
+  }
+
+  #firstCount(page: number): number {
+    return CELL_HOT - Math.min(this.#hotAfter * 2 ** (this.#lost.get(page) ?? 0), CELL_HOT);
   }
 
   /** Bytes of RAM changed: drops what was decoded from them. `host` and `length` may span pages. */
@@ -153,6 +165,7 @@ export class CodePages {
   clear(): void {
     for (let index = 0; index < CODE_PAGES_MAX; index++) this.#release(index);
     this.#dropAfter.clear();
+    this.#lost.clear();
     this.#next = 0;
   }
 

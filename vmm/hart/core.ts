@@ -128,6 +128,8 @@ export class HartCore {
       this.#startTiming(kind);
       return false;
     }
+    // The first exit of an instruction: what ended belongs to those before it.
+    if (this.#begun === 0) this.#ended = 0;
     if (this.#resumes?.by !== kind && exits.watches(kind, 'pre')) {
       if (exits.report(id, 'pre', describe(), 0) === 'stop') {
         this.#stopped = { begun: this.#begun, ended: this.#ended, by: kind };
@@ -135,8 +137,6 @@ export class HartCore {
       }
     }
     exits.count(id, kind);
-    // The first exit of an instruction: what ended belongs to those before it.
-    if (this.#begun === 0) this.#ended = 0;
     this.#begun |= bit;
     this.#startTiming(kind);
     return false;

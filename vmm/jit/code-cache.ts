@@ -111,11 +111,15 @@ export class CodeCache {
     translation.slot = 0;
   }
 
-  /** Bytes at a host offset of RAM, all in one page with decoded code, changed. */
-  written(codePage: number, inPage: number, length: number): void {
+  /** Bytes at an offset of a page with decoded code changed. True when a translation was lost. */
+  written(codePage: number, inPage: number, length: number): boolean {
+    let lost = false;
     for (const translation of this.#byPage.get(codePage) ?? []) {
-      if (covers(translation.region, codePage, inPage, length)) this.drop(translation);
+      if (!covers(translation.region, codePage, inPage, length)) continue;
+      this.drop(translation);
+      lost = true;
     }
+    return lost;
   }
 
   /** All that was translated from the decoded page. */
@@ -190,8 +194,10 @@ function covers(region: Region, codePage: number, inPage: number, length: number
     if (page.codePage !== codePage) continue;
     const start = delta * 4096 + inPage;
     for (const { ops } of region.blocks) {
-      const first = ops[0]!;
-      const last = ops.at(-1)!;
+      // A block without instructions leaves for the interpreter at once, whatever stands there.
+      const [first] = ops;
+      const last = ops.at(-1);
+      if (first === undefined || last === undefined) continue;
       if (start < last.offset + last.length && start + length > first.offset) return true;
     }
   }

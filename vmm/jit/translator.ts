@@ -104,7 +104,7 @@ export class RegionTranslator implements Translator {
 
   written(host: number, length: number): void {
     const codePage = this.#parts.code.pageFor(host);
-    this.#cache.written(codePage, host & 0xfff, length);
+    if (this.#cache.written(codePage, host & 0xfff, length)) this.#parts.code.lostTranslation(host);
     this.#check();
   }
 
