@@ -39,7 +39,7 @@ export const BRANCH = { eq: 0, ne: 1, lt: 4, ge: 5, ltu: 6, geu: 7 } as const;
 export const jal = (rd: number): number => 0x6f | (rd << 7);
 /** csrrw, csrrs, csrrc by `funct3` 1 to 3; with 4 more the register is a 5-bit number. */
 export const csr = (funct3: number, rd: number, number: number, source: number): number =>
-  (0x73 | (funct3 << 12) | (rd << 7) | (source << 15) | (number << 20)) | 0;
+  0x73 | (funct3 << 12) | (rd << 7) | (source << 15) | (number << 20) | 0;
 export const ECALL = 0x73;
 export const EBREAK = 0x10_0073;
 export const SRET = 0x1020_0073;
@@ -143,17 +143,21 @@ export class Code {
   #resolve(at: number, kind: JumpKind, distance: number): void {
     switch (kind) {
       case 'B':
-        return this.#or32(at, encodeImmediate('B', distance >= -4096 && distance < 4096 ? distance : 4));
+        this.#or32(at, encodeImmediate('B', distance >= -4096 && distance < 4096 ? distance : 4));
+        break;
       case 'J':
-        return this.#or32(at, encodeImmediate('J', distance));
+        this.#or32(at, encodeImmediate('J', distance));
+        break;
       case 'c.j':
-        return this.#or16(at, C_J.encode(distance) ?? C_J.encode(2)!);
+        this.#or16(at, C_J.encode(distance) ?? C_J.encode(2)!);
+        break;
       case 'c.branch':
-        return this.#or16(at, C_BRANCH[0].encode(distance) ?? C_BRANCH[0].encode(2)!);
+        this.#or16(at, C_BRANCH[0].encode(distance) ?? C_BRANCH[0].encode(2)!);
+        break;
       case 'address': {
         const low = (distance << 20) >> 20;
         this.#or32(at, (distance - low) & 0xffff_f000);
-        return this.#or32(at + 4, encodeImmediate('I', low));
+        this.#or32(at + 4, encodeImmediate('I', low));
       }
     }
   }

@@ -18,14 +18,8 @@ export class SteeredCompiler implements CompilePort {
   readonly #jobs: CompileJob[] = [];
 
   get isIdle(): boolean {
-    switch (this.lateness.kind) {
-      case 'at once':
-        return this.lateness.modules > 0;
-      case 'held':
-        return false;
-      case 'some time':
-        return this.lateness.random.below(3) === 0;
-    }
+    if (this.lateness.kind === 'at once') return this.lateness.modules > 0;
+    return this.lateness.kind === 'some time' && this.lateness.random.below(3) === 0;
   }
 
   submit(job: CompileJob): void {

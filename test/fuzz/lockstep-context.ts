@@ -3,7 +3,15 @@ import type { PrivilegeLevel } from '../../vmm/contracts/hart.ts';
 import type { Random } from '../support/random.ts';
 import { add, addi, addiw, type Code, lui, or, slli } from './lockstep-code.ts';
 import type { HotRegisters } from './lockstep-instructions.ts';
-import { ALIAS_OFFSET, DATA, GIGAPAGE_OFFSET, MEGAPAGE_OFFSET, PAGE, PINNED, REGISTER } from './lockstep-layout.ts';
+import {
+  ALIAS_OFFSET,
+  DATA,
+  GIGAPAGE_OFFSET,
+  MEGAPAGE_OFFSET,
+  PAGE,
+  PINNED,
+  REGISTER,
+} from './lockstep-layout.ts';
 import type { Paging } from './lockstep-tables.ts';
 
 /** What a program is made of, as weights; those not named here have the same weight in all programs. */

@@ -1,7 +1,7 @@
 /** How lockstep programs hang together: loops, branches into and out of them, calls that return and calls that do not. */
 import {
-  addi,
   add,
+  addi,
   andi,
   BRANCH,
   branch,
@@ -239,7 +239,13 @@ function dispatch(flow: Flow, index: number): void {
   const address = scratch(context, RA);
   const which = scratch(context, address, RA);
   const low = windowAddress(context, address, table.offset);
-  code.put(andi(which, random.below(2) ? source(random, hot) : random.pick(REGISTER.counters), JUMP_TABLE_ENTRIES - 1));
+  code.put(
+    andi(
+      which,
+      random.below(2) ? source(random, hot) : random.pick(REGISTER.counters),
+      JUMP_TABLE_ENTRIES - 1,
+    ),
+  );
   code.put(slli(which, which, 3));
   code.put(add(address, address, which));
   code.put(ld(address, address, low));

@@ -86,7 +86,8 @@ function plansOf(wanted: Class): Plan[] {
 }
 
 /** Names of the instructions that a class has, or of all that are generated. */
-export const generatedNames = (): string[] => Object.values(PLANS).flatMap((plans) => plans.map(({ name }) => name));
+export const generatedNames = (): string[] =>
+  Object.values(PLANS).flatMap((plans) => plans.map(({ name }) => name));
 
 /** A register that random instructions may write: one that is not pinned. x0 among them. */
 export function destination(random: Random, hot: HotRegisters): number {

@@ -55,7 +55,13 @@ export class LockstepMachine {
   readonly group: HartGroup;
   readonly log: LogEntry[] = [];
   /** Runs of the machine's harts since it was made that ended for each reason. */
-  readonly returns: Record<HartReturn, number> = { budget: 0, wfi: 0, breakpoint: 0, 'exit-stop': 0, yield: 0 };
+  readonly returns: Record<HartReturn, number> = {
+    budget: 0,
+    wfi: 0,
+    breakpoint: 0,
+    'exit-stop': 0,
+    yield: 0,
+  };
   /** RAM as bytes. */
   readonly #bytes: Buffer;
   #program: LockstepProgram | undefined;
@@ -105,7 +111,12 @@ export class LockstepMachine {
   }
 
   #isSame(image: Uint8Array, offset: number, length: number): boolean {
-    return Buffer.compare(this.#bytes.subarray(offset, offset + length), image.subarray(offset, offset + length)) === 0;
+    return (
+      Buffer.compare(
+        this.#bytes.subarray(offset, offset + length),
+        image.subarray(offset, offset + length),
+      ) === 0
+    );
   }
 
   #begin(program: LockstepProgram, cutting: Cutting): void {

@@ -74,6 +74,8 @@ export interface LockstepProgram {
 /** What a program is to be like; the seed chooses what is not said. */
 export interface ProgramOptions {
   readonly harts?: number;
+  /** With page tables, or without. */
+  readonly paged?: boolean;
 }
 
 /** Writes program number `index` into the image, which is zero all over, and returns the rest of it. */
@@ -85,8 +87,10 @@ export function generateProgram(
 ): LockstepProgram {
   const random = generator(seed * 1_000_003 + index);
   const harts = options.harts ?? 1;
-  const paged = random.below(20) < 11;
-  const privilege: PrivilegeLevel = paged ? random.pick([1, 1, 0, 0, 0, 3] as const) : random.pick([3, 3, 3, 3, 1, 0] as const);
+  const paged = options.paged ?? random.below(20) < 11;
+  const privilege: PrivilegeLevel = paged
+    ? random.pick([1, 1, 0, 0, 0, 3] as const)
+    : random.pick([3, 3, 3, 3, 1, 0] as const);
   const flavour = randomFlavour(random);
   const isCalm = flavour.faults + flavour.privileged === 0;
   const paging = paged
@@ -160,7 +164,9 @@ function randomFlavour(random: Random): Flavour {
 function writeData(image: Uint8Array, random: Random): void {
   const words = new Uint32Array(image.buffer, image.byteOffset + DATA.offset, (DATA.pages * PAGE) / 4);
   // A few kinds of numbers over and over: what they are matters less than that they differ.
-  const values = Uint32Array.from({ length: 61 }, () => (random.below(3) ? random.below(2 ** 32) : random.below(16)));
+  const values = Uint32Array.from({ length: 61 }, () =>
+    random.below(3) ? random.below(2 ** 32) : random.below(16),
+  );
   const first = (JUMP_TABLES_OFFSET - DATA.offset + PAGE) / 4;
   for (let at = first; at < words.length; at++) words[at] = values[at % 61]!;
 }
@@ -188,7 +194,8 @@ function writeCode(context: Context, image: Uint8Array): { functions: Label[]; r
   code.resolve();
   const view = new DataView(image.buffer, image.byteOffset);
   for (const { offset, targets } of tables) {
-    for (const [slot, { offset: target }] of targets.entries()) view.setUint32(offset + slot * 8, target, true);
+    for (const [slot, { offset: target }] of targets.entries())
+      view.setUint32(offset + slot * 8, target, true);
   }
   return { functions, resumes };
 }
@@ -267,7 +274,11 @@ function hartStart(context: Context, image: Uint8Array, plan: HartPlan): HartSta
     privilege,
     x,
     f: Array.from({ length: 32 }, () => randomFloat(random)),
-    csrs: initialCsrs(context, satp, { machine: machine.offset, supervisor: supervisor.offset, base: bases[1] }),
+    csrs: initialCsrs(context, satp, {
+      machine: machine.offset,
+      supervisor: supervisor.offset,
+      base: bases[1],
+    }),
   };
 }
 
@@ -283,7 +294,8 @@ function writeFrame(
   },
 ): void {
   const { satp, bases, places, resumes, level } = frame;
-  const set = (offset: number, value: bigint): void => view.setBigUint64(offset, BigInt.asUintN(64, value), true);
+  const set = (offset: number, value: bigint): void =>
+    view.setBigUint64(offset, BigInt.asUintN(64, value), true);
   set(FRAME.hash, random.next());
   set(FRAME.timerDelta, BigInt(random.pick([7, 31, 200, 1_000_000])));
   set(FRAME.satp, satp);
@@ -292,7 +304,8 @@ function writeFrame(
   set(FRAME.edge, BigInt(places.edge));
   for (const [index, base] of bases.entries()) set(FRAME.bases + index * 8, base);
   // Mostly where it came from; a handler of S-mode cannot return to M-mode.
-  const others: readonly PrivilegeLevel[] = level === 3 ? (paging === null ? [0, 1, 3, 3] : [0, 0, 1, 3]) : [0, 1];
+  const others: readonly PrivilegeLevel[] =
+    level === 3 ? (paging === null ? [0, 1, 3, 3] : [0, 0, 1, 3]) : [0, 1];
   const home = level === 1 && privilege === 3 ? 1 : privilege;
   for (let slot = 0; slot < 8; slot++) {
     view.setUint8(FRAME.privileges + slot, random.below(4) ? home : random.pick(others));

@@ -1,7 +1,13 @@
 /** What a person needs to see of a program that ran differently in two configurations: where, and why so little of it. */
 import { disassemble } from '../../vmm/isa/disassemble.ts';
-import { describeDifferences, firstLogDifference, newSnapshot, sameSnapshot, takeSnapshot } from './lockstep-compare.ts';
 import { C_NOP, NOP } from './lockstep-code.ts';
+import {
+  describeDifferences,
+  firstLogDifference,
+  newSnapshot,
+  sameSnapshot,
+  takeSnapshot,
+} from './lockstep-compare.ts';
 import { RAM_BASE, RAM_SIZE } from './lockstep-layout.ts';
 import { LockstepMachine, WHOLE } from './lockstep-machine.ts';
 import type { LockstepProgram, Turn } from './lockstep-programs.ts';
@@ -11,8 +17,8 @@ import {
   type Difference,
   machineOptions,
   passRandom,
-  startPass,
   type Subject,
+  startPass,
 } from './lockstep-run.ts';
 
 /** Two machines, fresh ones, that ran a program up to somewhere in a pass. */
@@ -38,7 +44,9 @@ export function report(difference: Difference, image: Uint8Array): string {
   return [
     ...lines,
     `first differs after ${position} steps; reference | ${configuration.name}:`,
-    ...describeDifferences(reference, subject.machine).slice(0, 16).map((line) => `  ${line}`),
+    ...describeDifferences(reference, subject.machine)
+      .slice(0, 16)
+      .map((line) => `  ${line}`),
     'before that step:',
     ...before.reference.group.harts.map(
       (hart, index) =>

@@ -1,5 +1,5 @@
 /**
- * Lockstep: each random program runs as a reference (interpreted, in whole turns) and in other configurations, which
+ * Lockstep: each random program runs as a reference (interpreted, in whole turns) and in another configuration, which
  * must come to the same states and the same log at the end of every turn.
  *
  * What costs is compiling modules, hundreds of times an instruction's interpretation. So a translating machine runs a
@@ -9,7 +9,7 @@
 import { assert } from '../../vmm/base/assert.ts';
 import type { Translator } from '../../vmm/hart/translation.ts';
 import { createTranslator } from '../../vmm/jit/index.ts';
-import { type Random, random as generator } from '../support/random.ts';
+import { random as generator, type Random } from '../support/random.ts';
 import {
   firstLogDifference,
   newSnapshot,
@@ -24,7 +24,6 @@ import { generateProgram, type LockstepProgram, type ProgramOptions } from './lo
 
 /** One run of a program on a machine that has perhaps run it before. */
 export interface Pass {
-  readonly name: string;
   readonly cutting: Cutting;
   /** Before the pass, and before each turn of it. */
   prepare?(compiler: SteeredCompiler): void;
@@ -36,7 +35,7 @@ export interface Configuration {
   readonly name: string;
   /** Jumps that make code hot; absent: no translator. */
   readonly hotAfter?: number;
-  readonly verify?: boolean;
+  /** One for each of `PASSES`. */
   passes(random: Random, program: LockstepProgram): readonly Pass[];
 }
 
@@ -58,11 +57,10 @@ export interface Difference {
 /** Figures that tell whether a test tested anything. */
 export interface Coverage {
   programs: number;
-  /** Of the references' first passes. */
+  /** Of all passes. */
   steps: number;
   traps: number;
-  /** Steps of all passes in other configurations, those in translated code, and what was compiled for them. */
-  subjectSteps: number;
+  /** Steps that translated code did, and what was compiled for that. */
   translatedSteps: number;
   regions: number;
   modules: number;
@@ -76,7 +74,6 @@ export class Lockstep {
     programs: 0,
     steps: 0,
     traps: 0,
-    subjectSteps: 0,
     translatedSteps: 0,
     regions: 0,
     modules: 0,
@@ -85,54 +82,51 @@ export class Lockstep {
   readonly image = new Uint8Array(RAM_SIZE);
   readonly #seed: number;
   readonly #options: ProgramOptions;
-  readonly #configurations: readonly Configuration[];
+  readonly #configurationFor: (index: number) => Configuration;
   readonly #references = new Map<string, Reference>();
   readonly #subjects = new Map<string, Subject>();
   readonly #snapshot: Snapshot;
 
-  constructor(seed: number, configurations: readonly Configuration[], options: ProgramOptions = {}) {
+  constructor(
+    seed: number,
+    configurationFor: (index: number) => Configuration,
+    options: ProgramOptions = {},
+  ) {
     this.#seed = seed;
-    this.#configurations = configurations;
+    this.#configurationFor = configurationFor;
     this.#options = options;
     this.#snapshot = newSnapshot(options.harts ?? 1);
   }
 
-  /** Runs a program in all configurations; null when all is as it should be. */
+  /** Runs a program in its configuration; null when all is as it should be. */
   check(index: number): Difference | null {
     this.image.fill(0);
-    return this.checkProgram(generateProgram(this.#seed, index, this.image, this.#options));
-  }
-
-  /** The same with a program whose image stands in `image`. */
-  checkProgram(program: LockstepProgram): Difference | null {
-    const { coverage } = this;
-    const subjects = this.#configurations.map((configuration) => ({
-      configuration,
-      subject: this.#subject(program, configuration),
-      passes: configuration.passes(passRandom(program, configuration), program),
-    }));
+    const program = generateProgram(this.#seed, index, this.image, this.#options);
+    const configuration = this.#configurationFor(index);
+    const passes = configuration.passes(passRandom(program, configuration), program);
+    const subject = this.#subject(program, configuration);
     const reference = this.#reference(program);
-    coverage.programs++;
+    this.coverage.programs++;
     for (let pass = 0; pass < PASSES; pass++) {
       reference.run(program, this.image, pass);
-      if (pass === 0) {
-        for (const hart of reference.machine.group.harts) {
-          coverage.steps += hart.steps;
-          coverage.traps += hart.trapped;
-        }
-      }
-      for (const { configuration, subject, passes } of subjects) {
-        const { statistics } = subject.translator() ?? {};
-        const [regions, modules] = [statistics?.translated ?? 0, subject.compiler.compiled];
-        const turn = this.#compare(reference, program, subject, passes[pass]!, pass);
-        if (turn >= 0) return { program, configuration, pass, turn };
-        coverage.subjectSteps += stepsOf(subject.machine);
-        coverage.translatedSteps += subject.machine.group.tiers.translator;
-        coverage.regions += (subject.translator()?.statistics.translated ?? 0) - regions;
-        coverage.modules += subject.compiler.compiled - modules;
-      }
+      const regions = subject.translator()?.statistics.translated ?? 0;
+      const modules = subject.compiler.compiled;
+      const turn = this.#compare(reference, program, subject, passes[pass]!, pass);
+      if (turn >= 0) return { program, configuration, pass, turn };
+      this.#cover(reference.machine, subject, { regions, modules });
     }
     return null;
+  }
+
+  #cover(reference: LockstepMachine, subject: Subject, before: { regions: number; modules: number }): void {
+    const { coverage } = this;
+    for (const hart of reference.group.harts) {
+      coverage.steps += hart.steps;
+      coverage.traps += hart.trapped;
+    }
+    coverage.translatedSteps += subject.machine.group.tiers.translator;
+    coverage.regions += (subject.translator()?.statistics.translated ?? 0) - before.regions;
+    coverage.modules += subject.compiler.compiled - before.modules;
   }
 
   /** The turn at whose end the subject differs from the reference, -1 for none. */
@@ -196,13 +190,13 @@ class Reference {
 /** A machine of its own for a program. */
 export function createSubject(program: LockstepProgram, configuration: Configuration): Subject {
   const compiler = new SteeredCompiler();
-  const { hotAfter, verify = false } = configuration;
+  const { hotAfter } = configuration;
   let translator: Translator | undefined;
   const options = machineOptions(program);
   if (hotAfter === undefined) {
     return { machine: new LockstepMachine(options), compiler, translator: () => undefined };
   }
-  const { create } = createTranslator({ hotAfter, compiler, verify, refused: failOnRefusal });
+  const { create } = createTranslator({ hotAfter, compiler, verify: true, refused: failOnRefusal });
   const machine = new LockstepMachine({
     ...options,
     translator: { hotAfter, create: (parts) => (translator = create(parts)) },
@@ -238,5 +232,3 @@ const keyOf = ({ harts, svade, sbi }: LockstepProgram): string => `${harts.lengt
 /** What draws the cuts of a program's runs: the same whenever it runs again. */
 export const passRandom = ({ seed, index }: LockstepProgram, { name }: Configuration): Random =>
   generator(seed * 1_000_003 + index + 0x1_0000_0000 * (1 + name.length));
-
-const stepsOf = ({ group }: LockstepMachine): number => group.harts.reduce((sum, { steps }) => sum + steps, 0);

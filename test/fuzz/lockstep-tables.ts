@@ -12,8 +12,8 @@ import {
   GIGAPAGE_OFFSET,
   HARTS_MAX,
   LAST_PAGE_OFFSET,
-  machineHandlers,
   MEGAPAGE_OFFSET,
+  machineHandlers,
   PAGE,
   RAM_BASE,
   RAM_PAGES,
@@ -81,7 +81,8 @@ export function writePageTables(image: Uint8Array, random: Random, options: Pagi
   const shares = random.below(2) === 0;
   if (shares) writer.share(first, second, supervisorBase);
   else writer.window(second, supervisorBase, false);
-  const sharesUser = shares && indexAt(supervisorBase, options.levels - 1) === indexAt(userBase, options.levels - 1);
+  const sharesUser =
+    shares && indexAt(supervisorBase, options.levels - 1) === indexAt(userBase, options.levels - 1);
   if (!sharesUser) writer.window(second, userBase, true);
   const page = (offset: number): number => RAM_BASE / PAGE + offset / PAGE;
   return {

@@ -23,7 +23,14 @@ import {
   WFI,
 } from './lockstep-code.ts';
 import { type Context, constant, constant64, dataPage, scratch, windowAddress } from './lockstep-context.ts';
-import { compressed, compressedAccess, destination, illegal, instruction, source } from './lockstep-instructions.ts';
+import {
+  compressed,
+  compressedAccess,
+  destination,
+  illegal,
+  instruction,
+  source,
+} from './lockstep-instructions.ts';
 import { CODE, DEVICE_OFFSET, PAGE, RAM_PAGES, REGISTER } from './lockstep-layout.ts';
 import { type Entry, oddEntry, pte, satpOf } from './lockstep-tables.ts';
 
@@ -63,7 +70,9 @@ function straight(context: Context): void {
     } else if (random.below(30) < flavour.float) {
       code.put(instruction(random, 'float', hot));
     } else {
-      code.put(instruction(random, random.below(8) ? 'integer' : random.pick(['load', 'store'] as const), hot));
+      code.put(
+        instruction(random, random.below(8) ? 'integer' : random.pick(['load', 'store'] as const), hot),
+      );
     }
   }
 }
@@ -107,7 +116,9 @@ function reservation({ random, code, hot }: Context): void {
   const width = random.below(2) ? 'w' : 'd';
   code.put(R(LR[width], random.pick(hot.x), base, 0));
   for (let count = random.below(3); count > 0; count--) {
-    code.put(instruction(random, random.below(4) ? 'integer' : random.pick(['store', 'atomic'] as const), hot));
+    code.put(
+      instruction(random, random.below(4) ? 'integer' : random.pick(['store', 'atomic'] as const), hot),
+    );
   }
   const other = random.below(8) === 0;
   const code_ = SC[other === (width === 'w') ? 'd' : 'w'];
@@ -218,7 +229,9 @@ function changedEntry(random: Random, { value }: Entry): number {
   // Of a superpage, or of an entry that was odd before, any page.
   const inRam = target > 0 && target < RAM_PAGES * PAGE;
   const flags = value & 0x3ff;
-  return (inRam ? oddEntry(random, target, flags) : pte(CODE.offset + PAGE * random.below(10), flags | 0xc0)) | 0;
+  return (
+    (inRam ? oddEntry(random, target, flags) : pte(CODE.offset + PAGE * random.below(10), flags | 0xc0)) | 0
+  );
 }
 
 const SATP = 0x180;
@@ -294,7 +307,23 @@ const MHPMEVENT3 = 0x323;
 const REGISTERS: Readonly<Record<0 | 1 | 3, readonly number[]>> = {
   0: [CYCLE, TIME, INSTRET, HPMCOUNTER3, 0x140, 0xc1f, 0x5c0],
   1: [0x140, 0x141, 0x142, 0x143, 0x106, 0x144, SSTATUS, CYCLE, INSTRET, HPMCOUNTER3, 0x10a, 0x300, 0x5c0],
-  3: [0x340, 0x341, 0x342, 0x343, 0x140, 0x141, MCYCLE, MINSTRET, MCOUNTINHIBIT, MCOUNTINHIBIT, MHPMCOUNTER3, MHPMEVENT3, 0xf14, 0x301, 0x344],
+  3: [
+    0x340,
+    0x341,
+    0x342,
+    0x343,
+    0x140,
+    0x141,
+    MCYCLE,
+    MINSTRET,
+    MCOUNTINHIBIT,
+    MCOUNTINHIBIT,
+    MHPMCOUNTER3,
+    MHPMEVENT3,
+    0xf14,
+    0x301,
+    0x344,
+  ],
 };
 const MEDELEG = 0x302;
 const MIDELEG = 0x303;
@@ -404,7 +433,9 @@ function device(context: Context): void {
   const low = windowAddress(context, address, DEVICE_OFFSET + 8 * random.below(8));
   if (random.below(3) === 0) {
     const size = random.below(4);
-    code.put(0x03 | (size << 12) | (destination(random, hot) << 7) | (address << 15) | encodeImmediate('I', low));
+    code.put(
+      0x03 | (size << 12) | (destination(random, hot) << 7) | (address << 15) | encodeImmediate('I', low),
+    );
   } else {
     code.put(store(random.pick([0, 2, 3, 3]), source(random, hot), address, low));
   }
@@ -436,7 +467,11 @@ function fault(context: Context): void {
       return;
     case 4:
       constant64(context, address, scratch(context, address), wild(random));
-      code.put(random.below(2) ? sd(source(random, hot), address, 0) : R(0x302f, destination(random, hot), address, 0));
+      code.put(
+        random.below(2)
+          ? sd(source(random, hot), address, 0)
+          : R(0x302f, destination(random, hot), address, 0),
+      );
       return;
     case 5:
       // A misaligned atomic.

@@ -2,7 +2,7 @@ import { assert } from '../../vmm/base/assert.ts';
 import type { ExitSink } from '../../vmm/contracts/exits.ts';
 import type { BusResult, Hart, HartGroup, HartPorts, PrivilegeLevel } from '../../vmm/contracts/hart.ts';
 import type { GuestMemory } from '../../vmm/contracts/memory.ts';
-import { createGuestMemory, createHartGroup } from '../../vmm/hart/index.ts';
+import { createGuestMemory, createHartGroup, type TranslatorOption } from '../../vmm/hart/index.ts';
 import { assemble } from '../../vmm/isa/assemble.ts';
 import type { IsaConfig } from '../../vmm/isa/extensions.ts';
 import type { ExitKind, ExitStage, VmExit } from '../../vmm/protocol/exits.ts';
@@ -38,7 +38,14 @@ export class BareHarts {
   readonly handlerTimes: number[] = [];
 
   constructor(
-    options: { harts?: number; ramSize?: number; isa?: IsaConfig; sbi?: boolean; nowNs?: () => number } = {},
+    options: {
+      harts?: number;
+      ramSize?: number;
+      isa?: IsaConfig;
+      sbi?: boolean;
+      nowNs?: () => number;
+      translator?: TranslatorOption;
+    } = {},
   ) {
     this.memory = createGuestMemory({
       ramBase: RAM_BASE,
@@ -60,6 +67,7 @@ export class BareHarts {
       memory: this.memory,
       ports,
       ...(options.isa ? { isa: options.isa } : {}),
+      ...(options.translator ? { translator: options.translator } : {}),
     });
   }
 

@@ -133,6 +133,18 @@ export interface HartGroup {
   forgetCode(): void;
   /** Watches [address, +8) of RAM for stores and calls `ports.tohost` after each (HTIF). */
   watchHtif(address: number): void;
+  /** The state of the code cache; null without a translator. */
+  readonly translation: TranslatorStatistics | null;
   /** Steps executed per tier, for `--stats`. */
   readonly tiers: { readonly interpreter: number; readonly translator: number };
+}
+
+export interface TranslatorStatistics {
+  /** Regions in the code cache, and those ever made. */
+  readonly regions: number;
+  readonly translated: number;
+  /** Bytes of WebAssembly of the regions in the cache. */
+  readonly bytes: number;
+  /** Times the engine refused a module. */
+  readonly refused: number;
 }

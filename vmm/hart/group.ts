@@ -1,4 +1,4 @@
-import type { Hart, HartGroup, HartPorts } from '../contracts/hart.ts';
+import type { Hart, HartGroup, HartPorts, TranslatorStatistics } from '../contracts/hart.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
 import { DEFAULT_ISA, type IsaConfig } from '../isa/extensions.ts';
 import { decoderOf } from '../isa/isa-decode.ts';
@@ -23,7 +23,7 @@ import {
 } from './layout.ts';
 import { interpreterProgram } from './program.ts';
 import { RecordWriter } from './record-writer.ts';
-import type { Translator, TranslatorFactory, TranslatorParts, TranslatorStatistics } from './translation.ts';
+import type { Translator, TranslatorFactory, TranslatorParts } from './translation.ts';
 
 /** The most that lr.d reserves. */
 const RESERVATION_BYTES = 8;

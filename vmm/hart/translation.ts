@@ -1,3 +1,4 @@
+import type { TranslatorStatistics } from '../contracts/hart.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
 import type { Decoded } from '../isa/decode.ts';
 import type { CodePages } from './code-pages.ts';
@@ -56,16 +57,6 @@ export interface HotContext {
   /** Guest-virtual page of the record, and the host offset of the fetch cache that names its neighbours. */
   readonly page: bigint;
   readonly fetchTlb: number;
-}
-
-export interface TranslatorStatistics {
-  /** Regions in the code cache, and those ever made. */
-  readonly regions: number;
-  readonly translated: number;
-  /** Bytes of WebAssembly of the regions in the cache. */
-  readonly bytes: number;
-  /** Times the engine refused a module. */
-  readonly refused: number;
 }
 
 /** What a translator gets of the harts. */

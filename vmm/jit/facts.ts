@@ -28,6 +28,8 @@ export interface Facts {
   readonly readsF: ReadonlySet<string>;
   readonly writesX: boolean;
   readonly writesF: boolean;
+  /** What it writes there is a single, on every path. */
+  readonly writesSingle: boolean;
   /** May be left to the interpreter: a translation miss, a device, soft floating point, an exception. */
   readonly mayExit: boolean;
   /** With flow `leave`: the hart does all of it for this reason, index into `LEAVE_REASONS`; null when something is checked before. */
@@ -55,6 +57,7 @@ class FactsEmitter extends HartEmitter {
   readonly #readsF = new Set<string>();
   #writesX = false;
   #writesF = false;
+  #writesSingle = false;
   #mayExit = false;
   #service: number | null = null;
 
@@ -71,6 +74,7 @@ class FactsEmitter extends HartEmitter {
       readsF: this.#readsF,
       writesX: this.#writesX,
       writesF: this.#writesF,
+      writesSingle: this.#writesSingle,
       mayExit: this.#mayExit,
       service: this.#service,
     };
@@ -140,6 +144,7 @@ class FactsEmitter extends HartEmitter {
     this.#writesF = true;
   }
   override setFSingle(_register: 'rd', _bits: I32): void {
+    this.#writesSingle = true;
     this.#writesF = true;
   }
   override soft(

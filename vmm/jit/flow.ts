@@ -16,6 +16,9 @@ export interface BlockInfo {
   /** Registers whose value in the hart's record may be old where the block begins, and where it ends. */
   dirtyIn: RegisterSet;
   dirtyOut: RegisterSet;
+  /** Floating-point registers that certainly hold singles where the block begins, and where it ends; bit n for register n. */
+  singlesIn: number;
+  singlesOut: number;
   /** Registers whose locals must hold their values where the block begins. */
   liveIn: RegisterSet;
   /** Dirty registers at the last instruction of the block that may be left to the interpreter; null when none may. */
@@ -76,6 +79,9 @@ export function registersWritten({ facts, rd }: Op): RegisterSet {
   return { x: facts.writesX ? (1 << rd) & ~1 : 0, f: facts.writesF ? 1 << rd : 0 };
 }
 
+/** Of a set of registers of one kind. */
+const ALL = -1;
+
 class FlowAnalysis implements Flow {
   readonly infos = new Map<number, BlockInfo>();
   readonly order: number[] = [];
@@ -115,6 +121,7 @@ class FlowAnalysis implements Flow {
       info.isMerge = this.#predecessors.get(block)!.filter((from) => !this.#goesBack(from, block)).length > 1;
     }
     this.#spreadDirty();
+    this.#spreadSingles();
     this.#spreadLive();
     this.#measure();
   }
@@ -146,6 +153,8 @@ class FlowAnalysis implements Flow {
         isLoopHead: false,
         isMerge: false,
         dirtyIn: NO_REGISTERS,
+        singlesIn: 0,
+        singlesOut: ALL,
         dirtyOut: NO_REGISTERS,
         liveIn: NO_REGISTERS,
         dirtyAtExits: null,
@@ -216,6 +225,27 @@ class FlowAnalysis implements Flow {
         }
         if (isSame(dirty, info.dirtyOut)) continue;
         info.dirtyOut = dirty;
+        changed = true;
+      }
+    }
+  }
+
+  /** From all registers everywhere down to those that every way leaves a single in. */
+  #spreadSingles(): void {
+    for (let changed = true; changed; ) {
+      changed = false;
+      for (const number of this.order) {
+        const info = this.infos.get(number)!;
+        let singles = number === 0 ? 0 : ALL;
+        for (const from of this.#predecessors.get(number)!) {
+          singles &= leavesAndReturns(this.#blocks[from]!.ending) ? 0 : this.infos.get(from)!.singlesOut;
+        }
+        info.singlesIn = singles;
+        for (const { facts, rd } of info.block.ops) {
+          if (facts.writesF) singles = facts.writesSingle ? singles | (1 << rd) : singles & ~(1 << rd);
+        }
+        if (singles === info.singlesOut) continue;
+        info.singlesOut = singles;
         changed = true;
       }
     }

@@ -30,6 +30,9 @@ export interface RegionImports {
   readonly serve: number;
 }
 
+/** Types of the locals that guest registers live in. */
+const REGISTER_TYPE = { x: 'i64', f: 'f64', single: 'f32' } as const;
+
 /** The code of a region, and the steps that the hart must have left to enter it. */
 export interface RegionCode {
   readonly body: FunctionBody;
@@ -103,7 +106,7 @@ class RegionWriter {
       dataTlb: this.#dataTlb,
       exitCode: this.#exitCode,
       target: this.#target,
-      register: (kind: 'x' | 'f', index: number): Local => this.#register(kind, index),
+      register: (kind: 'x' | 'f' | 'single', index: number): Local => this.#register(kind, index),
     };
     this.#emitter = new RegionEmitter(body, locals, {
       variant: options.variant,
@@ -162,7 +165,7 @@ class RegionWriter {
     const body = this.#body;
     const { block, dirtyAtExits } = info;
     const emitter = this.#emitter;
-    emitter.beginBlock();
+    emitter.beginBlock(info.singlesIn);
     body.releaseScratch();
     let done: Label | undefined;
     let exit: Label | null = null;
@@ -506,23 +509,23 @@ class RegionWriter {
     forEachRegister(set, (kind, index) => {
       this.#body.get(this.#hart);
       this.#body.get(this.#register(kind, index));
-      this.#body.memory(OP.i64Store, HART[kind] + index * 8);
+      this.#body.memory(kind === 'x' ? OP.i64Store : OP.f64Store, HART[kind] + index * 8);
     });
   }
 
   #load(set: RegisterSet): void {
     forEachRegister(set, (kind, index) => {
       this.#body.get(this.#hart);
-      this.#body.memory(OP.i64Load, HART[kind] + index * 8);
+      this.#body.memory(kind === 'x' ? OP.i64Load : OP.f64Load, HART[kind] + index * 8);
       this.#body.set(this.#register(kind, index));
     });
   }
 
-  #register(kind: 'x' | 'f', index: number): Local {
-    const key = kind === 'x' ? index : 32 + index;
+  #register(kind: keyof typeof REGISTER_TYPE, index: number): Local {
+    const key = Object.keys(REGISTER_TYPE).indexOf(kind) * 32 + index;
     let local = this.#registers.get(key);
     if (local === undefined) {
-      local = this.#body.local('i64');
+      local = this.#body.local(REGISTER_TYPE[kind]);
       this.#registers.set(key, local);
     }
     return local;

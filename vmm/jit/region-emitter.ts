@@ -51,8 +51,12 @@ export interface Target {
 /** Locals of a region's function. */
 export interface RegionLocals {
   readonly hart: Local;
-  /** Local of a guest register, made on first use. */
-  register(kind: 'x' | 'f', index: number): Local;
+  /**
+   * Local of a guest register, made on first use. Floating-point registers are f64: their bits in an i64 would have to go
+   * to and fro between the processor's registers, which takes longer than an addition. `single`, an f32, is a copy of
+   * one that is known to hold a single.
+   */
+  register(kind: 'x' | 'f' | 'single', index: number): Local;
   /** Host offset of the data translation cache, of paged code. */
   readonly dataTlb: Local;
   /** Which instruction is left to the interpreter; see `exitCode`. */
@@ -83,10 +87,11 @@ export class RegionEmitter extends HartEmitter {
   #exit: Label | null = null;
   #exitCode = 0;
   #depth = 0;
-  /** Known in the present block: mstatus.FS is not Off; it is marked dirty; these registers hold boxed singles. */
+  /** Known in the present block: mstatus.FS is not Off; it is marked dirty. */
   #floatIsOn = false;
   #floatIsDirty = false;
-  #boxed = 0;
+  /** Registers that hold singles, bit n for register n: their `single` locals have them too. */
+  #singles = 0;
   /** The condition of the block's last instruction. */
   condition: I32 | null = null;
 
@@ -102,10 +107,11 @@ export class RegionEmitter extends HartEmitter {
     this.#pcOf = options.pcOf;
   }
 
-  beginBlock(): void {
+  /** `singles`: registers that hold singles wherever the block is entered from. */
+  beginBlock(singles: number): void {
     this.#floatIsOn = false;
     this.#floatIsDirty = false;
-    this.#boxed = 0;
+    this.#singles = singles;
     this.condition = null;
   }
 
@@ -125,7 +131,9 @@ export class RegionEmitter extends HartEmitter {
       const { facts, rd } = this.#op;
       const isDestination =
         (facts.writesX && expression.local === this.#locals.register('x', rd)) ||
-        (facts.writesF && expression.local === this.#locals.register('f', rd));
+        (facts.writesF &&
+          (expression.local === this.#locals.register('f', rd) ||
+            expression.local === this.#locals.register('single', rd)));
       if (!isDestination) return value;
       const copy = this.body.scratch(expression.type);
       expression.emit(this.body);
@@ -237,29 +245,34 @@ export class RegionEmitter extends HartEmitter {
   }
 
   override f(register: FloatRegister): I64 {
-    return asValue(new RegisterValue('i64', this.#locals.register('f', this.#op[register])));
+    const local = this.#locals.register('f', this.#op[register]);
+    return this.f64ToBits(asValue(new RegisterValue('f64', local)));
   }
 
   override fSingle(register: FloatRegister): I32 {
+    const index = this.#op[register];
+    if ((this.#singles & (1 << index)) !== 0) {
+      const single = this.#locals.register('single', index);
+      return this.f32ToBits(asValue(new RegisterValue('f32', single)));
+    }
     const bits = this.f(register);
-    const low = this.wrap(bits);
-    if ((this.#boxed & (1 << this.#op[register])) !== 0) return low;
     const isBoxed = this.eq(this.shrU(bits, this.i64(32)), this.i64(BOX_F32));
-    return this.select(isBoxed, low, this.i32(CANONICAL_NAN_F32));
+    return this.select(isBoxed, this.wrap(bits), this.i32(CANONICAL_NAN_F32));
   }
 
   override setF(_register: 'rd', bits: I64): void {
     if (this.ended) return;
     this.#setFloat(bits);
-    this.#boxed &= ~(1 << this.#op.rd);
+    this.#singles &= ~(1 << this.#op.rd);
   }
 
   override setFSingle(_register: 'rd', bits: I32): void {
     if (this.ended) return;
-    this.#setFloat(this.or(this.extendU(bits), this.i64(BOX_F32 << 32n)));
-    // On one path only, the other may have left something else.
-    if (this.#depth === 0) this.#boxed |= 1 << this.#op.rd;
-    else this.#boxed &= ~(1 << this.#op.rd);
+    const single = this.bind(this.bitsToF32(bits));
+    this.#setFloat(this.or(this.extendU(this.f32ToBits(single)), this.i64(BOX_F32 << 32n)));
+    this.emit(single);
+    this.body.set(this.#locals.register('single', this.#op.rd));
+    this.#singles |= 1 << this.#op.rd;
   }
 
   override requireFloat(): void {
@@ -316,7 +329,7 @@ export class RegionEmitter extends HartEmitter {
   }
 
   #setFloat(bits: I64): void {
-    this.emit(bits);
+    this.emit(this.bitsToF64(bits));
     this.body.set(this.#locals.register('f', this.#op.rd));
     if (this.#floatIsDirty) return;
     this.storeState('i32', HART.floatDirty, this.i32(1));

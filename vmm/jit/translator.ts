@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
+import type { TranslatorStatistics } from '../contracts/hart.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SIZE, type Variant } from '../hart/layout.ts';
-import type { HotContext, Translator, TranslatorParts, TranslatorStatistics } from '../hart/translation.ts';
+import type { HotContext, Translator, TranslatorParts } from '../hart/translation.ts';
 import { ModuleBuilder } from '../wasm/module-builder.ts';
 import { hostFusesMultiplyAdd } from '../wasm/multiply-add.ts';
 import { CodeCache, codePageOf, offsetOf, type Translation } from './code-cache.ts';

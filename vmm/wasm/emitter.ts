@@ -65,6 +65,11 @@ export abstract class WasmEmitter implements Emitter {
   bind<T extends Value>(value: T): T {
     const expression = asExpression(value);
     if (expression instanceof Constant || expression instanceof LocalValue) return value;
+    // A number's bits are bound as the number: they cost little to look at, and may not be looked at in the end.
+    if (expression instanceof Unary && isBitsOfNumber(expression.opcode)) {
+      const number = asExpression(this.bind(asValue(expression.operand)));
+      return asValue(new Unary(expression.type, expression.opcode, number));
+    }
     const local = this.body.scratch(expression.type);
     if (!this.ended) {
       expression.emit(this.body);
@@ -234,16 +239,16 @@ export abstract class WasmEmitter implements Emitter {
     return this.convert('i64', OP.i64Extend32S, a);
   }
   bitsToF32(a: I32): F32 {
-    return this.convert('f32', OP.f32ReinterpretI32, a);
+    return this.reinterpret('f32', OP.f32ReinterpretI32, OP.i32ReinterpretF32, a);
   }
   bitsToF64(a: I64): F64 {
-    return this.convert('f64', OP.f64ReinterpretI64, a);
+    return this.reinterpret('f64', OP.f64ReinterpretI64, OP.i64ReinterpretF64, a);
   }
   f32ToBits(a: F32): I32 {
-    return this.convert('i32', OP.i32ReinterpretF32, a);
+    return this.reinterpret('i32', OP.i32ReinterpretF32, OP.f32ReinterpretI32, a);
   }
   f64ToBits(a: F64): I64 {
-    return this.convert('i64', OP.i64ReinterpretF64, a);
+    return this.reinterpret('i64', OP.i64ReinterpretF64, OP.f64ReinterpretI64, a);
   }
   promote(a: F32): F64 {
     return this.convert('f64', OP.f64PromoteF32, a);
@@ -343,7 +348,17 @@ export abstract class WasmEmitter implements Emitter {
     return asValue(folded ?? new Binary('i32', numericOpcode(operation, left.type), left, right));
   }
 
+  /** Of what was reinterpreted the other way: that itself. V8 would do both, and each takes longer than an addition. */
+  private reinterpret<T extends Value>(type: ValueType, opcode: number, inverse: number, a: Value): T {
+    const operand = asExpression(a);
+    if (operand instanceof Unary && operand.opcode === inverse) return asValue(operand.operand);
+    return asValue(new Unary(type, opcode, operand));
+  }
+
   private convert<T extends Value>(type: ValueType, opcode: number, a: Value): T {
     return asValue(new Unary(type, opcode, asExpression(a)));
   }
 }
+
+const isBitsOfNumber = (opcode: number): boolean =>
+  opcode === OP.i32ReinterpretF32 || opcode === OP.i64ReinterpretF64;

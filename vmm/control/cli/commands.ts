@@ -19,7 +19,7 @@ export const RUN = {
     {
       name: 'isa',
       value: 'TEXT',
-      help: 'extensions: rv64gc_zba_zbb, or changes to the default (all): --isa=-zacas,+svade',
+      help: "the harts' extensions: rv64gc_zba_zbb and no others, or changes to the\ndefault, which is all: --isa=-zacas,+svade",
     },
     {
       name: 'time',
