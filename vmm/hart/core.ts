@@ -124,12 +124,13 @@ export class HartCore {
     const { exits } = this.ports;
     const { id } = this.state;
     const bit = KIND_BIT[kind];
+    // The first exit of an instruction: what ended belongs to those before it.
+    if (this.#begun === 0) this.#ended = 0;
     if (this.#resumes !== null && (this.#resumes.begun & bit) !== 0) {
+      this.#begun |= bit;
       this.#startTiming(kind);
       return false;
     }
-    // The first exit of an instruction: what ended belongs to those before it.
-    if (this.#begun === 0) this.#ended = 0;
     if (this.#resumes?.by !== kind && exits.watches(kind, 'pre')) {
       if (exits.report(id, 'pre', describe(), 0) === 'stop') {
         this.#stopped = { begun: this.#begun, ended: this.#ended, by: kind };

@@ -98,9 +98,10 @@ export class CodeCache {
     assert(translation.alive, 'dropped once');
     translation.alive = false;
     for (const { codePage } of translation.region.pages.values()) {
-      const there = this.#byPage.get(codePage)!;
-      there.delete(translation);
-      if (there.size === 0) this.#byPage.delete(codePage);
+      // Absent the second time: neighbouring virtual pages may be one page of RAM.
+      const there = this.#byPage.get(codePage);
+      there?.delete(translation);
+      if (there?.size === 0) this.#byPage.delete(codePage);
     }
     if (translation.slot === 0) return;
     this.#installed.delete(translation);

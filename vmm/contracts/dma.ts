@@ -1,0 +1,7 @@
+/** Guest memory as a device that masters the bus sees it. Addresses are guest-physical. */
+export interface GuestDma {
+  /** A view of [address, +length) of RAM; undefined when it is not all RAM. Valid until the device returns. */
+  view(address: bigint, length: number): Uint8Array | undefined;
+  /** Tells that the device wrote [address, +length): decoded code there is dropped, LR reservations break. */
+  wrote(address: bigint, length: number): void;
+}
