@@ -114,15 +114,20 @@ export class BareHarts {
   #bus(): HartPorts['bus'] {
     const machine = this;
     return {
-      value: 0n,
+      get low() {
+        return lowHalf(machine.deviceValue - 1n);
+      },
+      get high() {
+        return highHalf(machine.deviceValue - 1n);
+      },
       read(_hart, address): BusResult {
         if (address !== DEVICE) return 'fault';
-        this.value = machine.deviceValue++;
+        machine.deviceValue++;
         return 'ok';
       },
-      write(hart, address, _size, value): BusResult {
+      write(hart, address, size, low, high): BusResult {
         if (address !== DEVICE) return 'fault';
-        machine.deviceWrites.push(value);
+        machine.deviceWrites.push(BigInt.asUintN(8 * size, joinHalves(low, high)));
         machine.onDeviceWrite(hart);
         return 'ok';
       },

@@ -1,4 +1,5 @@
 import type { Machine, MachineReturn } from '../../vmm/contracts/machine.ts';
+import type { TranslatorOption } from '../../vmm/hart/index.ts';
 import { createMachine } from '../../vmm/machine/index.ts';
 import { type StopInfo, type VmConfigInput, vmConfigSchema } from '../../vmm/protocol/messages.ts';
 import { assembleProgram } from './bare-hart.ts';
@@ -23,6 +24,7 @@ const ENTRY = { none: 0x8000_0000n, builtin: 0x8020_0000n } as const;
 export function programMachine(
   lines: string,
   config: Omit<VmConfigInput, 'kernel' | 'firmware'> & { firmware?: keyof typeof ENTRY } = {},
+  translator?: TranslatorOption,
 ): ProgramMachine {
   const firmware = config.firmware ?? 'none';
   const { code, labels } = assembleProgram(lines, ENTRY[firmware]);
@@ -37,6 +39,7 @@ export function programMachine(
       nowNs: () => 0,
       log: (text) => logs.push(text),
     },
+    ...(translator && { translator }),
   });
   return {
     machine,
