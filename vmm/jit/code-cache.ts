@@ -11,7 +11,7 @@ import {
   SLOTS_MAX,
   type Variant,
 } from '../hart/layout.ts';
-import { pageOf, type Region } from './region.ts';
+import { instructionsOf, pageOf, type Region } from './region.ts';
 
 /** A region from when it was found to when its code is dropped. */
 export interface Translation {
@@ -133,7 +133,7 @@ export class CodeCache {
     for (const there of [...this.#byPage.values()]) {
       for (const translation of there) {
         const { blocks } = translation.region;
-        if (blocks.some(({ ops }) => ops.some(({ offset }) => offsets.has(offset & 0xfff))))
+        if (blocks.some((block) => instructionsOf(block).some(({ offset }) => offsets.has(offset & 0xfff))))
           this.drop(translation);
       }
     }

@@ -16,7 +16,7 @@ import { asExpression, asValue, Binary, Constant, LocalValue } from '../wasm/exp
 import { FunctionBody, type Label, type Local } from '../wasm/function-body.ts';
 import { NUMERIC, OP } from '../wasm/opcodes.ts';
 import { analyse, type BlockInfo, type Flow, leavesAndReturns } from './flow.ts';
-import { type Block, type Edge, type Op, pageOf, type Region } from './region.ts';
+import { type Block, type Edge, instructionsOf, type Op, pageOf, type Region } from './region.ts';
 import { RegionEmitter, type Target } from './region-emitter.ts';
 import { forEachRegister, NO_REGISTERS, type RegisterSet } from './registers.ts';
 
@@ -552,7 +552,7 @@ function exitCode(offset: number, steps: number): number {
 }
 
 /** The block's last instruction; a block may have none but the one that the hart executes. */
-const lastOf = ({ ops, ending }: Block): Op => (ending.kind === 'service' ? ending.op : ops.at(-1)!);
+const lastOf = (block: Block): Op => instructionsOf(block).at(-1)!;
 
 /** By the unprivileged specification's return-address hints: a jump to x1 or x5 without a link. */
 const isReturn = ({ rd, rs1 }: { rd: number; rs1: number }): boolean => rd === 0 && (rs1 === 1 || rs1 === 5);

@@ -241,4 +241,8 @@ class RegionFinder {
 const calledFrom = ({ ending }: Block): readonly number[] =>
   ending.kind === 'call' && ending.target !== null ? [ending.target] : [];
 
+/** All instructions of a block, that which the hart executes at its end included. */
+export const instructionsOf = ({ ops, ending }: Block): readonly Op[] =>
+  ending.kind === 'service' ? [...ops, ending.op] : ops;
+
 export const pageOf = (offset: number): number => offset >> 12;

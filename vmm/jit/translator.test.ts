@@ -242,7 +242,36 @@ describe('code that changes', () => {
   });
 });
 
+test('a store over an instruction that the hart serves ends its region', () => {
+  const machine = new BareHarts({ translator: translatorWith() });
+  const { patch } = machine.start(`
+      li s0, 0
+    again:
+    patch:
+      csrrs t0, mscratch, zero
+      add s0, s0, t0
+      jal zero, again`);
+  machine.hart.run(300);
+  machine.place('addi t0, zero, 1', Number(patch));
+  machine.hart.run(30);
+  expect(machine.hart.getX(8)).toBe(10n);
+});
+
 describe('breakpoints', () => {
+  test('stop at an instruction that the hart serves', () => {
+    const machine = new BareHarts({ translator: translatorWith() });
+    const { patch } = machine.start(`
+      again:
+        addi s0, s0, 1
+      patch:
+        csrrs t0, mscratch, zero
+        jal zero, again`);
+    machine.hart.run(300);
+    machine.group.setBreakpoints(new Set([patch!]));
+    expect(machine.hart.run(300, machine.hart.getPc() === patch)).toBe('breakpoint');
+    expect(machine.hart.getPc()).toBe(patch);
+  });
+
   test('stop in a loop that was translated before, at the right step', () => {
     const machine = new BareHarts({ translator: translatorWith() });
     const { again } = machine.start(COUNTING);
