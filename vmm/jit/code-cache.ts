@@ -194,11 +194,10 @@ function covers(region: Region, codePage: number, inPage: number, length: number
   for (const [delta, page] of region.pages) {
     if (page.codePage !== codePage) continue;
     const start = delta * 4096 + inPage;
-    for (const { ops } of region.blocks) {
-      // A block without instructions leaves for the interpreter at once, whatever stands there.
-      const [first] = ops;
-      const last = ops.at(-1);
-      if (first === undefined || last === undefined) continue;
+    for (const block of region.blocks) {
+      const instructions = instructionsOf(block);
+      const first = instructions[0]!;
+      const last = instructions.at(-1)!;
       if (start < last.offset + last.length && start + length > first.offset) return true;
     }
   }
