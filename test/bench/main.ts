@@ -30,6 +30,7 @@ ${Object.entries(PROGRAMS)
 
 Options:
   --rounds N          medians of N runs (default 5; 'interpreter-alone' takes 3 at most)
+  --scale PERCENT     of the programs' work (default 100; 'interpreter-alone' does a quarter of it)
   --variant bare|paged
   --tier interpreter  programs, events and endurance with the translator off
   --node FILE         the Node binary that runs the machine (default: this one)
@@ -41,6 +42,7 @@ async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     options: {
       rounds: { type: 'string', default: '5' },
+      scale: { type: 'string', default: '100' },
       variant: { type: 'string' },
       tier: { type: 'string', default: 'all' },
       node: { type: 'string', default: process.execPath },
@@ -56,9 +58,8 @@ async function main(): Promise<void> {
     console.log(HELP);
     return;
   }
-  const rounds = Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new BenchError('--rounds takes a whole number of at least 1');
+  const rounds = count(values.rounds, '--rounds');
+  const scale = count(values.scale, '--scale');
   const variants = values.variant === undefined ? VARIANTS : [oneOf(VARIANTS, values.variant, '--variant')];
   const tier = oneOf(['all', 'interpreter'] as const, values.tier, '--tier');
   const ours: Ours = { node: values.node, tier };
@@ -67,10 +68,17 @@ async function main(): Promise<void> {
     return;
   }
   const { parts, programs } = chosen(positionals);
-  const findings = await find({ parts, programs, variants, ours, rounds });
+  const findings = await find({ parts, programs, variants, ours, rounds, scale });
   if (values.json) console.log(JSON.stringify(findings, undefined, 2));
   else console.log(values.markdown ? asMarkdown(findings) : asText(findings));
   if (values.update) updateDocument(asMarkdown(findings));
+}
+
+function count(text: string, option: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1)
+    throw new BenchError(`${option} takes a whole number of at least 1`);
+  return number;
 }
 
 function oneOf<T extends string>(known: readonly T[], value: string, what: string): T {
@@ -101,9 +109,10 @@ interface Chosen {
   readonly variants: readonly Variant[];
   readonly ours: Ours;
   readonly rounds: number;
+  readonly scale: number;
 }
 
-async function find({ parts, programs, variants, ours, rounds }: Chosen): Promise<Findings> {
+async function find({ parts, programs, variants, ours, rounds, scale }: Chosen): Promise<Findings> {
   const findings: Findings = { setting: describeSetting(ours.node, rounds) };
   const onResult = ({ program, variant, cpuRatio }: Throughput): void =>
     progress(`${program} ${variant}: ${cpuRatio.toFixed(3)}`);
@@ -111,12 +120,12 @@ async function find({ parts, programs, variants, ours, rounds }: Chosen): Promis
     progress(part);
     switch (part) {
       case 'programs':
-        findings.throughput = throughput({ ours, programs, variants, rounds, onResult });
+        findings.throughput = throughput({ ours, programs, variants, rounds, scale, onResult });
         break;
       case 'interpreter-alone': {
         const alone: Ours = { ...ours, tier: 'interpreter' };
-        const fewer = Math.min(rounds, 3);
-        findings.interpreter = throughput({ ours: alone, programs, variants, rounds: fewer, onResult });
+        const less = { rounds: Math.min(rounds, 3), scale: Math.ceil(scale / 4) };
+        findings.interpreter = throughput({ ours: alone, programs, variants, ...less, onResult });
         break;
       }
       case 'events':

@@ -55,16 +55,12 @@ export function run(command: string, args: readonly string[]): Run {
   };
 }
 
-/** Builds guests (`sort.paged.elf`) by their Makefile and returns their paths. `rounds`: less work than is usual. */
-export function buildGuests(names: readonly string[], rounds?: number): string[] {
-  const out = join(ROOT, '.cache/bench', rounds === undefined ? 'guests' : `guests-${rounds}`);
+/** Builds guests (`sort.paged.elf`) by their Makefile and returns their paths. `scale`: percent of the usual work. */
+export function buildGuests(names: readonly string[], scale = 100): string[] {
+  const out = join(ROOT, '.cache/bench', `scale-${scale}`);
   mkdirSync(out, { recursive: true });
   const targets = names.map((name) => join(out, name));
-  run('make', [
-    ...['-s', '-C', GUESTS, `OUT=${out}`],
-    ...(rounds === undefined ? [] : [`ROUNDS=${rounds}`]),
-    ...targets,
-  ]);
+  run('make', ['-s', '-C', GUESTS, `OUT=${out}`, `SCALE=${scale}`, ...targets]);
   return targets;
 }
 

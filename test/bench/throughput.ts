@@ -41,6 +41,8 @@ export interface ThroughputOptions {
   readonly programs: readonly Program[];
   readonly variants: readonly Variant[];
   readonly rounds: number;
+  /** Percent of the programs' usual work. */
+  readonly scale: number;
   /** Told of each result when it is there. */
   onResult(result: Throughput): void;
 }
@@ -50,11 +52,14 @@ const NET_CPU_MIN = 0.005;
 
 /** Runs programs on Hartscope and on QEMU in turn, on the same ELF files. */
 export function throughput(options: ThroughputOptions): Throughput[] {
-  const { ours, programs, variants, rounds } = options;
+  const { ours, programs, variants, rounds, scale } = options;
   const start = medians(inTurn(ours, buildGuests(['empty.elf'])[0]!, Math.max(rounds, 5)));
   const results: Throughput[] = [];
   for (const variant of variants) {
-    const elves = buildGuests(programs.map((program) => `${program}.${variant}.elf`));
+    const elves = buildGuests(
+      programs.map((program) => `${program}.${variant}.elf`),
+      scale,
+    );
     for (const [index, program] of programs.entries()) {
       const pair = inTurn(ours, elves[index]!, rounds);
       const result = compare(program, variant, pair, start);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct program {
-  // Rounds that QEMU needs about half a second for.
+  // Rounds that QEMU needs about a second for.
   uint32_t rounds;
   uint64_t expected;
 };
