@@ -176,10 +176,13 @@ export class RegionTranslator implements Translator {
     for (const [index, { code }] of batch.entries()) {
       module.export(`${index}`, module.function(REGION_SIGNATURE, code.body));
     }
-    this.#options.compiler.submit({
-      translations: batch.map(({ translation }) => translation),
-      code: module.encode(),
-    });
+    const translations = batch.map(({ translation }) => translation);
+    try {
+      this.#options.compiler.submit({ translations, code: module.encode() });
+    } catch (error) {
+      // No memory for the copy, or no thread to take it.
+      this.#refuse(translations, error);
+    }
   }
 
   #install({ translations, result }: Batch): void {
