@@ -269,10 +269,7 @@ class RegionWriter {
     body.get(this.#depth);
     body.i32(DEPTH_MAX);
     body.op(NUMERIC.geU.i32);
-    body.if();
-    body.get(this.#remaining);
-    body.op(OP.return);
-    body.end();
+    this.#endFrameIf();
     this.#callRegion(info, target);
     this.#return(info, back);
   }
@@ -302,10 +299,7 @@ class RegionWriter {
       body.get(this.#remaining);
       body.i32(0);
       body.op(NUMERIC.ltS.i32);
-      body.if();
-      body.get(this.#remaining);
-      body.op(OP.return);
-      body.end();
+      this.#endFrameIf();
       // Behind the instruction, as after any exit of a region.
       this.#follow(info, back, 0);
       return;
@@ -322,10 +316,7 @@ class RegionWriter {
     body.memory(OP.i64Load, HART.pc);
     asExpression(this.#pcOf(block.start)).emit(body);
     body.op(NUMERIC.ne.i64);
-    body.if();
-    body.get(this.#remaining);
-    body.op(OP.return);
-    body.end();
+    this.#endFrameIf();
     // Signed: with the flag it is negative, and the frame ends as it must.
     body.get(this.#remaining);
     body.i32(bound);
@@ -355,10 +346,7 @@ class RegionWriter {
         this.#pushFetchMiss(pageOf(target));
         body.op(NUMERIC.or.i32);
       }
-      body.if();
-      body.get(this.#remaining);
-      body.op(OP.return);
-      body.end();
+      this.#endFrameIf();
     }
     body.get(this.#hart);
     body.get(this.#remaining);
@@ -468,6 +456,14 @@ class RegionWriter {
     body.op(NUMERIC.shrU.i32);
     body.op(NUMERIC.sub.i32);
     this.#flagAndReturn();
+  }
+
+  /** Ends this frame when the condition on the stack holds; all state stands in the hart's record. */
+  #endFrameIf(): void {
+    this.#body.if();
+    this.#body.get(this.#remaining);
+    this.#body.op(OP.return);
+    this.#body.end();
   }
 
   /** Takes the steps left from the stack. */
