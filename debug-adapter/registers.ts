@@ -26,7 +26,7 @@ const PRIVILEGE_GROUPS = { U: 'User', S: 'Supervisor', H: 'Hypervisor', M: 'Mach
 export function csrGroupOf(name: string, number: number): CsrGroup {
   if (/^pmp(cfg|addr)/.test(name)) return 'Memory protection';
   if (/^(fflags|frm|fcsr)$/.test(name)) return 'Floating point';
-  if (/^m?(cycle|time|instret|hpm(counter|event)\d+)$/.test(name)) return 'Counters';
+  if (/^(m?(cycle|time|instret|hpm(counter|event)\d+)|scountovf)$/.test(name)) return 'Counters';
   return PRIVILEGE_GROUPS[csrAccess(number).privilege];
 }
 

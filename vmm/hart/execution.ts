@@ -146,6 +146,8 @@ export class HartExecution {
       if (interrupt >= 0) {
         const outcome = this.#trap({ cause: interrupt, interrupt: true, valueLo: 0, valueHi: 0 });
         if (outcome !== null) return outcome;
+        // It takes no step: what comes next is not what was resumed.
+        core.endResume();
         continue;
       }
       this.#planSlice(now, end);

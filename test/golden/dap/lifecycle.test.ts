@@ -285,6 +285,12 @@ describe('wrong launches are refused with one clear message', () => {
     );
   });
 
+  test('an extension that there is not', async () => {
+    expect(await refused({ kernel: `${SAMPLE}/kernel.elf`, isa: '-zaca' })).toMatch(
+      /^In "isa": there is no extension "zaca" here; there are: i m a /,
+    );
+  });
+
   test('a wrong key', async () => {
     expect(await refused({ kernal: 'k.elf' })).toBe(
       'Unknown key "kernal" in the launch configuration: did you mean "kernel"?',
