@@ -35,13 +35,16 @@ async function run(args: readonly string[]): Promise<number> {
   const { parseRunOptions } = await import('./control/cli/run-options.ts');
   const { createMachine } = await import('./machine/index.ts');
   const { threadedTranslator } = await import('./translator.ts');
+  const { openPeripherals } = await import('./peripherals.ts');
   const { config, maxInstructions, stats, translator, trace } = parseRunOptions(args, Terminal.isInteractive);
   const images = loadImages(config, 'accepted');
   const traceFile = trace === undefined ? undefined : openTraceFile(trace);
+  const peripherals = openPeripherals(config);
   let terminal: Terminal | undefined;
   const machine = createMachine({
     config,
     images,
+    virtio: peripherals.virtio,
     ports: { console: (data) => terminal?.write(data), nowNs, log: () => {} },
     ...(translator && { translator: threadedTranslator((text) => console.error(`hartscope: ${text}`)) }),
   });
@@ -52,6 +55,7 @@ async function run(args: readonly string[]): Promise<number> {
   } finally {
     await terminal.close();
     traceFile?.close();
+    peripherals.close();
   }
   if (result.traceLost > 0) {
     console.error(

@@ -9,6 +9,7 @@ import { loadImages } from './host/images.ts';
 import { receiveStart, type VmThreadData, vmLoopPorts } from './host/threads.ts';
 import { csrByNumber } from './isa/csrs.ts';
 import { createMachine } from './machine/index.ts';
+import { openPeripherals, type Peripherals } from './peripherals.ts';
 import type { VmConfig } from './protocol/messages.ts';
 import { threadedTranslator } from './translator.ts';
 
@@ -18,28 +19,38 @@ function main(): void {
   const data = workerData as VmThreadData;
   const send = (report: VmReport) => port.postMessage(report);
   const start = receiveStart(data, warmUp);
-  const loop = makeLoop(start, vmLoopPorts(data, send));
-  loop?.run();
+  const ports = vmLoopPorts(data, send);
+  const peripherals = orReport(ports, () => openPeripherals(start.config));
+  if (peripherals !== undefined) {
+    orReport(ports, () => makeLoop(start, ports, peripherals))?.run();
+    peripherals.close();
+  }
   data.commands.close();
 }
 
-function makeLoop(start: VmStart, ports: VmLoopPorts): VmLoop | undefined {
+function makeLoop(start: VmStart, ports: VmLoopPorts, { virtio }: Peripherals): VmLoop {
   const { config } = start;
+  return new VmLoop({
+    start,
+    ports,
+    createMachine: (machinePorts) =>
+      createMachine({
+        config,
+        images: loadImages(config, 'refused'),
+        ports: machinePorts,
+        virtio,
+        translator: threadedTranslator((text) =>
+          ports.send({ kind: 'event', event: 'warning', params: { text } }),
+        ),
+      }),
+    csrName: (number) => csrByNumber(number)?.name,
+  });
+}
+
+/** What `make` makes; what goes wrong because of the configuration or its files is told, and there is no machine. */
+function orReport<T>(ports: VmLoopPorts, make: () => T): T | undefined {
   try {
-    return new VmLoop({
-      start,
-      ports,
-      createMachine: (machinePorts) =>
-        createMachine({
-          config,
-          images: loadImages(config, 'refused'),
-          ports: machinePorts,
-          translator: threadedTranslator((text) =>
-            ports.send({ kind: 'event', event: 'warning', params: { text } }),
-          ),
-        }),
-      csrName: (number) => csrByNumber(number)?.name,
-    });
+    return make();
   } catch (error) {
     if (!(error instanceof VmError)) throw error;
     const { code, message } = error;

@@ -21,7 +21,8 @@ export function runBareMetal(kernel: Uint8Array, images: Images, isa: IsaConfig,
   let ended = false;
   const ports: HartPorts = {
     bus: {
-      value: 0n,
+      low: 0,
+      high: 0,
       read: () => 'fault',
       write(_hart, address) {
         if (address !== TEST_DEVICE) return 'fault';

@@ -127,7 +127,8 @@ export function runOnHart(program: Uint8Array, cases: Uint8Array, translator?: T
   let ended = false;
   const ports: HartPorts = {
     bus: {
-      value: 0n,
+      low: 0,
+      high: 0,
       read: () => 'fault',
       write(_hart, address) {
         if (address !== TEST_DEVICE) return 'fault';

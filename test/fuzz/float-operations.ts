@@ -1,4 +1,5 @@
 import type { SoftFormat, SoftOperation } from '../../vmm/isa/emitter.ts';
+import { LOAD_IMMEDIATES, loadImmediateText } from '../../vmm/isa/load-immediate.ts';
 
 /** One floating-point instruction as the guest runs it, with its rounding mode dynamic. */
 export interface GuestOperation {
@@ -92,7 +93,18 @@ export function formatConversions(formats: readonly SoftFormat[]): GuestOperatio
   );
 }
 
-/** Zfa's, without its constants. */
+/** Zfa's constants: nothing but the encoding decides. */
+export function constants(): GuestOperation[] {
+  return (['f16', 'f32', 'f64'] as const).flatMap((format) =>
+    LOAD_IMMEDIATES.map((_, index) => ({
+      instruction: `fli.${SUFFIX[format]} ft0,${loadImmediateText(index)}`,
+      operands: [],
+      result: format,
+    })),
+  );
+}
+
+/** Zfa's others. */
 export function additionalOperations(): GuestOperation[] {
   const perFormat = (['f16', 'f32', 'f64'] as const).flatMap((format): GuestOperation[] => {
     const s = SUFFIX[format];

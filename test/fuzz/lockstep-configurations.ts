@@ -103,7 +103,7 @@ export const someTime = (hotAfter: number): Configuration => ({
     })),
 });
 
-const MANY = [translated(1), translated(2)] as const;
+const MANY = [translated(3), translated(8)] as const;
 const FEW = [CUT, atOnce(1), atOnce(3), someTime(1), someTime(4)] as const;
 
 /** Which configuration a program is run in: mostly one that few modules are compiled for, in turn the others. */

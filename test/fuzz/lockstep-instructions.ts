@@ -41,7 +41,7 @@ function classOf(instruction: Instruction): Class {
   if (syntax === '' || tokens.includes('target') || tokens.includes('csr') || instruction.name === 'jalr') {
     return 'other';
   }
-  if (instruction.name === 'sfence.vma' || instruction.extension === 'Privileged') return 'other';
+  if (instruction.format === 'sfence.vma' || instruction.extension === 'Privileged') return 'other';
   if (syntax.includes('imm(rs1)')) return tokens[0] === 'rd' || tokens[0] === 'fd' ? 'load' : 'store';
   if (syntax.includes('(rs1)')) return 'atomic';
   return tokens.some((token) => /^f/.test(token)) ? 'float' : 'integer';
@@ -82,7 +82,14 @@ const PLANS: Readonly<Record<Class, readonly Plan[]>> = {
 };
 
 function plansOf(wanted: Class): Plan[] {
-  return INSTRUCTIONS.filter((instruction) => classOf(instruction) === wanted).map(planOf);
+  return INSTRUCTIONS.filter(
+    (instruction) => classOf(instruction) === wanted && !isOneOfMany(instruction),
+  ).map(planOf);
+}
+
+/** Of instructions that differ by a number in their names (`mop.r.0` to `mop.r.31`) two are enough. */
+function isOneOfMany({ name }: Instruction): boolean {
+  return Number(/\.(\d+)$/.exec(name)?.[1] ?? 0) > 1;
 }
 
 /** Names of the instructions that a class has, or of all that are generated. */

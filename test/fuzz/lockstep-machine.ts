@@ -3,6 +3,7 @@ import type { ExitSink } from '../../vmm/contracts/exits.ts';
 import type { BusResult, Hart, HartGroup, HartPorts, HartReturn } from '../../vmm/contracts/hart.ts';
 import type { GuestMemory } from '../../vmm/contracts/memory.ts';
 import { createGuestMemory, createHartGroup, type HartGroupOptions } from '../../vmm/hart/index.ts';
+import { highHalf, joinHalves, lowHalf } from '../../vmm/hart/state.ts';
 import { DEFAULT_ISA } from '../../vmm/isa/extensions.ts';
 import { parseIsa } from '../../vmm/isa/isa-text.ts';
 import { CODE, DEVICE_OFFSET, PAGE, RAM_BASE, RAM_SIZE } from './lockstep-layout.ts';
@@ -95,7 +96,7 @@ export class LockstepMachine {
   /** Puts the program and its image in place of whatever was there, and all is new. */
   load(program: LockstepProgram, image: Uint8Array, cutting: Cutting): void {
     this.memory.ram.set(image);
-    this.group.codeChanged(RAM_BASE, RAM_SIZE);
+    this.group.forgetCode();
     this.#begin(program, cutting);
   }
 
@@ -161,7 +162,7 @@ export class LockstepMachine {
       }
       const why = hart.run(Math.min(limit - hart.steps, this.#cutting.budget()), skip);
       this.returns[why]++;
-      if (why === 'wfi') this.#waiting[index] = true;
+      this.#waiting[index] = hart.waits;
       skip = why === 'breakpoint' || why === 'exit-stop';
     }
   }
@@ -218,7 +219,6 @@ export class LockstepMachine {
       watches: () => this.#watches,
       report: (hart, stage, exit) => {
         this.#note(hart, stage, exit);
-        if (exit.kind === 'wfi') return 'continue';
         return this.#cutting.stops() ? 'stop' : 'continue';
       },
     };
@@ -227,7 +227,8 @@ export class LockstepMachine {
   #bus(): HartPorts['bus'] {
     const machine = this;
     return {
-      value: 0n,
+      low: 0,
+      high: 0,
       read(hart, address, size): BusResult {
         const register = registerAt(address, size);
         // Asking where nothing answers leaves no trace: the harts report it, and may ask again when resumed.
@@ -238,12 +239,15 @@ export class LockstepMachine {
           machine.#deviceReads++;
         }
         const count = size === 2 ? 1 : machine.#deviceReads;
-        this.value = BigInt(count * 0x9e37 + register) & ((1n << BigInt(size * 8)) - 1n);
+        const value = BigInt.asUintN(8 * size, BigInt(count * 0x9e37 + register));
+        this.low = lowHalf(value);
+        this.high = highHalf(value);
         return 'ok';
       },
-      write(hart, address, size, value): BusResult {
+      write(hart, address, size, low, high): BusResult {
         const register = registerAt(address, size);
         if (register < 0 || register === 7) return 'fault';
+        const value = BigInt.asUintN(8 * size, joinHalves(low, high));
         machine.#note(hart, 'write', { address, size, value });
         machine.#deviceWrite(hart, register, Number(value & 0xff_ffffn));
         return 'ok';

@@ -7,7 +7,6 @@
  * beginning with all of that compiled as one module, and what it finds then in few more.
  */
 import { assert } from '../../vmm/base/assert.ts';
-import type { Translator } from '../../vmm/hart/translation.ts';
 import { createTranslator } from '../../vmm/jit/index.ts';
 import { random as generator, type Random } from '../support/random.ts';
 import {
@@ -43,7 +42,6 @@ export interface Configuration {
 export interface Subject {
   readonly machine: LockstepMachine;
   readonly compiler: SteeredCompiler;
-  readonly translator: () => Translator | undefined;
 }
 
 export interface Difference {
@@ -109,7 +107,7 @@ export class Lockstep {
     this.coverage.programs++;
     for (let pass = 0; pass < PASSES; pass++) {
       reference.run(program, this.image, pass);
-      const regions = subject.translator()?.statistics.translated ?? 0;
+      const regions = regionsOf(subject);
       const modules = subject.compiler.compiled;
       const turn = this.#compare(reference, program, subject, passes[pass]!, pass);
       if (turn >= 0) return { program, configuration, pass, turn };
@@ -125,7 +123,7 @@ export class Lockstep {
       coverage.traps += hart.trapped;
     }
     coverage.translatedSteps += subject.machine.group.tiers.translator;
-    coverage.regions += (subject.translator()?.statistics.translated ?? 0) - before.regions;
+    coverage.regions += regionsOf(subject) - before.regions;
     coverage.modules += subject.compiler.compiled - before.modules;
   }
 
@@ -191,18 +189,13 @@ class Reference {
 export function createSubject(program: LockstepProgram, configuration: Configuration): Subject {
   const compiler = new SteeredCompiler();
   const { hotAfter } = configuration;
-  let translator: Translator | undefined;
   const options = machineOptions(program);
-  if (hotAfter === undefined) {
-    return { machine: new LockstepMachine(options), compiler, translator: () => undefined };
-  }
-  const { create } = createTranslator({ hotAfter, compiler, verify: true, refused: failOnRefusal });
-  const machine = new LockstepMachine({
-    ...options,
-    translator: { hotAfter, create: (parts) => (translator = create(parts)) },
-  });
-  return { machine, compiler, translator: () => translator };
+  if (hotAfter === undefined) return { machine: new LockstepMachine(options), compiler };
+  const translator = createTranslator({ hotAfter, compiler, verify: true, refused: failOnRefusal });
+  return { machine: new LockstepMachine({ ...options, translator }), compiler };
 }
+
+const regionsOf = ({ machine }: Subject): number => machine.group.translation?.translated ?? 0;
 
 function failOnRefusal(message: string): void {
   assert(false, message);

@@ -1,44 +1,51 @@
 /** The tests that run random programs in lockstep have this in common. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { buildSync } from 'esbuild';
 import { expect, test } from 'vitest';
+import { temporaryFolder } from '../support/qemu.ts';
 import { SEED } from '../support/random.ts';
-import { configurationFor } from './lockstep-configurations.ts';
+import type { LockstepRequest, LockstepResult } from './lockstep-main.ts';
 import type { ProgramOptions } from './lockstep-programs.ts';
-import { report } from './lockstep-report.ts';
-import { type Coverage, Lockstep } from './lockstep-run.ts';
+import type { Coverage } from './lockstep-run.ts';
 
 /** Long enough for a machine that is busy with other things too. */
 const TIMEOUT_MS = 3_600_000;
-const FAILURES_MAX = 3;
+const MAIN = fileURLToPath(new URL('./lockstep-main.ts', import.meta.url));
 
 /**
- * Defines the test of `programs` random programs. FIRST of the environment is the number of the first one; with the
- * SEED and the number that a failure prints, that program alone runs again.
+ * Defines the test of `programs` random programs. With the SEED that a failure prints, and FIRST and PROGRAMS of the
+ * environment, a part of them runs again.
  */
 export function lockstepTest(programs: number, options: ProgramOptions): void {
   const first = Number(process.env['FIRST'] ?? 0);
   const count = Number(process.env['PROGRAMS'] ?? programs);
+  const name = `${count} random programs do the same in every configuration (SEED=${SEED})`;
 
-  test(`${count} random programs do the same in every configuration (SEED=${SEED})`, {
-    timeout: TIMEOUT_MS,
-  }, () => {
-    const lockstep = new Lockstep(SEED, configurationFor, options);
-    const failures: string[] = [];
-    for (let index = first; index < first + count && failures.length < FAILURES_MAX; index++) {
-      const failure = outcome(lockstep, index);
-      if (failure !== null) failures.push(failure);
-    }
+  test(name, { timeout: TIMEOUT_MS }, async () => {
+    const { failures, coverage } = await run({ seed: SEED, first, count, options });
     expect(failures.join('\n\n')).toBe('');
-    if (count >= 1000) expectCoverage(lockstep.coverage);
+    expect(coverage.programs).toBe(count);
+    if (count >= 1000) expectCoverage(coverage);
   });
 }
 
-function outcome(lockstep: Lockstep, index: number): string | null {
-  try {
-    const difference = lockstep.check(index);
-    return difference === null ? null : report(difference, lockstep.image);
-  } catch (error) {
-    return `SEED=${SEED}, program ${index}: ${error instanceof Error ? error.stack : String(error)}`;
-  }
+async function run(request: LockstepRequest): Promise<LockstepResult> {
+  const bundle = join(temporaryFolder(), 'lockstep.mjs');
+  buildSync({
+    entryPoints: [MAIN],
+    outfile: bundle,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    sourcemap: 'inline',
+    logLevel: 'warning',
+  });
+  const flags = ['--enable-source-maps'];
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, bundle, JSON.stringify(request)]);
+  return JSON.parse(stdout) as LockstepResult;
 }
 
 /** Programs that do little, or of which little is translated, would test little. */

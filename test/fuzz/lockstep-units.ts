@@ -1,5 +1,7 @@
 /** The straight pieces of lockstep programs: one instruction, or a few that only make sense together. */
+import { assert } from '../../vmm/base/assert.ts';
 import { encodeImmediate } from '../../vmm/isa/formats.ts';
+import { INSTRUCTIONS } from '../../vmm/isa/table.ts';
 import type { Random } from '../support/random.ts';
 import {
   add,
@@ -253,10 +255,23 @@ function addressSpace(context: Context): void {
   if (random.below(2)) code.put(sfenceVma(0, 0));
 }
 
+/** The parts that sfence.vma can be taken apart into. */
+const SINVAL_VMA = matchOf('sinval.vma');
+const FENCES = [matchOf('sfence.w.inval'), matchOf('sfence.inval.ir'), FENCE_I];
+
 function fence(context: Context): void {
   const { random, code } = context;
   const operand = (): number => (random.below(2) ? 0 : random.pick([REGISTER.middle, REGISTER.edge]));
-  code.put(random.below(3) ? sfenceVma(operand(), operand()) : FENCE_I);
+  const choice = random.below(9);
+  if (choice < 3) code.put(random.pick(FENCES));
+  else if (choice < 5) code.put(R(SINVAL_VMA, 0, operand(), operand()));
+  else code.put(sfenceVma(operand(), operand()));
+}
+
+function matchOf(name: string): number {
+  const found = INSTRUCTIONS.find((candidate) => candidate.name === name);
+  assert(found !== undefined, `the table has ${name}`);
+  return found.match;
 }
 
 const MSTATUS = 0x300;
@@ -441,9 +456,11 @@ function device(context: Context): void {
   }
 }
 
+const WAITS = [WFI, WFI, matchOf('wrs.nto'), matchOf('wrs.sto'), matchOf('pause')];
+
 function wait(context: Context): void {
   timer(context);
-  context.code.put(WFI);
+  context.code.put(context.random.pick(WAITS));
 }
 
 /** Something that traps. */

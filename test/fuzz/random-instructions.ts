@@ -27,6 +27,7 @@ export function unitOf(context: Context, instruction: Instruction): Unit {
   if (instruction.name === 'jalr') return indirectJump(context, instruction);
   if (instruction.format === 'lr') return reservation(context, instruction);
   if (instruction.name === 'ctzw') return countOfNonzero(context, instruction);
+  if (instruction.name.startsWith('froundnx')) return usedResult(context, instruction);
   if (instruction.name === 'fence.i' && context.random.below(4) > 0) return rewrite(context, instruction);
   return [itemOf(context, instruction)];
 }
@@ -120,6 +121,13 @@ function indirectJump(context: Context, jalr: Instruction): Unit {
     { raw: 0x17 | (target << RD), size: 4, name: 'auipc' },
     { raw: base, size: 4, name: 'jalr', jump: { units: 1 + context.random.below(5), encode } },
   ];
+}
+
+/** A floating-point instruction whose result the next one reads: see `QEMU_DEVIATIONS`. */
+function usedResult(context: Context, instruction: Instruction): Unit {
+  const item = itemOf(context, instruction);
+  const move = 0xe2000053 | (temporary(context) << RD) | (field(item.raw, RD, 5) << RS1);
+  return [item, { raw: move | 0, size: 4, name: 'fmv.x.d' }];
 }
 
 /** A `ctzw` of a register with a bit set in its low half: the other case is one of `QEMU_DEVIATIONS`. */

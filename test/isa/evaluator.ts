@@ -77,6 +77,10 @@ export class Evaluator implements Emitter {
     else otherwise?.();
   }
 
+  rarely(then: () => void): void {
+    then();
+  }
+
   select<T extends Value>(condition: I32, whenTrue: T, whenFalse: T): T {
     return lazy(thunk(whenTrue).type, () => thunk(number(condition) !== 0 ? whenTrue : whenFalse).get());
   }

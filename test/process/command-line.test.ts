@@ -250,6 +250,7 @@ describe('a wrong call', () => {
       () => ['run', '--kernel', 'x', '--harts', 'two'],
       /--harts takes a whole number/,
     ],
+    ['a time that is none', () => ['run', '--kernel', 'x', '--time', 'slow'], /--time takes free or wall/],
     ['too many harts', () => ['run', '--kernel', 'x', '--harts', '99'], /--harts takes 1 to 16/],
     [
       'a size that is none',
@@ -259,7 +260,7 @@ describe('a wrong call', () => {
     [
       'an extension that there is not',
       () => ['run', '--kernel', file('i.elf', tinyElf(spin())), '--isa=-zaca'],
-      /isa: there is no extension "zaca" here; there are: i m a /,
+      /in "isa": there is no extension "zaca" here; there are: i m a /,
     ],
     [
       'an ISA for other harts',

@@ -3,6 +3,7 @@ import type { ExitSink } from '../../vmm/contracts/exits.ts';
 import type { BusResult, Hart, HartGroup, HartPorts, PrivilegeLevel } from '../../vmm/contracts/hart.ts';
 import type { GuestMemory } from '../../vmm/contracts/memory.ts';
 import { createGuestMemory, createHartGroup, type TranslatorOption } from '../../vmm/hart/index.ts';
+import { highHalf, joinHalves, lowHalf } from '../../vmm/hart/state.ts';
 import { assemble } from '../../vmm/isa/assemble.ts';
 import type { IsaConfig } from '../../vmm/isa/extensions.ts';
 import type { ExitKind, ExitStage, VmExit } from '../../vmm/protocol/exits.ts';

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Machine, MachineReturn } from '../../vmm/contracts/machine.ts';
+import type { TranslatorOption } from '../../vmm/hart/index.ts';
 import { createMachine } from '../../vmm/machine/index.ts';
 import { type VmConfigInput, vmConfigSchema } from '../../vmm/protocol/messages.ts';
 
@@ -54,7 +55,11 @@ export interface MachineConversation {
 const SLICE_STEPS = 1_000_000;
 
 /** Makes a machine from the files that `config` names. */
-export function machineFromFiles(config: VmConfigInput, console: (text: string) => void): Machine {
+export function machineFromFiles(
+  config: VmConfigInput,
+  console: (text: string) => void,
+  translator?: TranslatorOption,
+): Machine {
   const parsed = vmConfigSchema.parse(config);
   const image = (path: string | undefined) =>
     path === undefined || path === 'builtin' || path === 'none'
@@ -70,6 +75,7 @@ export function machineFromFiles(config: VmConfigInput, console: (text: string) 
       nowNs: () => 0,
       log: () => {},
     },
+    ...(translator && { translator }),
   });
 }
 

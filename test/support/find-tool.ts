@@ -11,6 +11,8 @@ export const TOOLS = {
   make: 'make',
   cc: 'gcc',
   dtc: 'device-tree-compiler',
+  'qemu-img': 'qemu-utils',
+  'qemu-io': 'qemu-utils',
   'gdb-multiarch': 'gdb-multiarch',
   'llvm-dwarfdump-14': 'llvm-14',
   chromium: 'chromium',

@@ -17,11 +17,13 @@ export type BusResult = 'ok' | 'fault' | 'stop';
 
 /** Guest-physical accesses outside RAM. Sizes are 1, 2, 4 or 8 bytes, naturally aligned. */
 export interface MmioBus {
-  /** On `ok` the value, zero-extended, stands in `value`. `stop`: an exit breakpoint in the `pre` stage; nothing happened. */
+  /** On `ok` the value, zero-extended, stands in `low` and `high`. `stop`: an exit breakpoint in the `pre` stage; nothing happened. */
   read(hart: number, address: number, size: number): BusResult;
-  write(hart: number, address: number, size: number, value: bigint): BusResult;
-  /** Unsigned result of the last successful `read`. */
-  value: bigint;
+  /** Bits beyond the size are ignored. */
+  write(hart: number, address: number, size: number, low: number, high: number): BusResult;
+  /** Result of the last successful `read`: two words of 32 bits, signed or not. */
+  low: number;
+  high: number;
 }
 
 /** What a hart needs of the machine around it. */

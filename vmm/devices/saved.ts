@@ -36,6 +36,39 @@ export class SavedReader {
     return value;
   }
 
+  string(field: string): string {
+    const value = this.#saved[field];
+    if (typeof value !== 'string') throw this.#wrong(field, 'text');
+    return value;
+  }
+
+  /** At most `maximum` bytes. */
+  bytes(field: string, maximum: number): Uint8Array {
+    const value = this.#saved[field];
+    if (!(value instanceof Uint8Array) || value.length > maximum) {
+      throw this.#wrong(field, `at most ${maximum} bytes`);
+    }
+    return value;
+  }
+
+  /** The state of a part, with a version of its own. */
+  section(field: string): Saved {
+    const value = this.#saved[field];
+    if (!isSaved(value)) throw this.#wrong(field, 'the state of a part');
+    return value;
+  }
+
+  /** The states of exactly `length` parts, or of any number up to `maximum`. */
+  sections(field: string, length: number | { readonly maximum: number }): Saved[] {
+    const value = this.#saved[field];
+    const fits = (count: number): boolean =>
+      typeof length === 'number' ? count === length : count <= length.maximum;
+    if (!Array.isArray(value) || !fits(value.length) || !value.every(isSaved)) {
+      throw this.#wrong(field, 'the states of parts, as many as the device has');
+    }
+    return value;
+  }
+
   /** An array of exactly `length` numbers, or of any length up to `maximum`. */
   numbers(field: string, length: number | { readonly maximum: number }): number[] {
     const value = this.#saved[field];
@@ -63,3 +96,6 @@ export class SavedReader {
     return new VmError('bad-file', `saved state of ${this.#device}: '${field}' is not ${expected}`);
   }
 }
+
+const isSaved = (value: unknown): value is Saved =>
+  typeof value === 'object' && value !== null && 'version' in value && typeof value.version === 'number';

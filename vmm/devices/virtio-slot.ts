@@ -3,8 +3,7 @@ import { SavedReader } from './saved.ts';
 
 /** The registers an empty slot answers; see virtio 1.2, "MMIO Device Register Layout". */
 const MAGIC = 0x7472_6976; // "virt"
-/** QEMU's slots are in the legacy layout unless told otherwise; drivers look at the device first. */
-const VERSION_LEGACY = 1;
+const VERSION = { legacy: 1, current: 2 } as const;
 const VENDOR_QEMU = 0x554d_4551;
 
 /**
@@ -13,6 +12,12 @@ const VENDOR_QEMU = 0x554d_4551;
  */
 export class EmptyVirtioSlot implements Device {
   readonly registers = REGISTERS;
+  readonly #version: number;
+
+  /** QEMU's slots are in the legacy layout unless told otherwise; drivers look at the device first. */
+  constructor(legacy = true) {
+    this.#version = legacy ? VERSION.legacy : VERSION.current;
+  }
 
   read(offset: number, size: AccessSize): number {
     return this.peek(offset, size);
@@ -24,7 +29,7 @@ export class EmptyVirtioSlot implements Device {
       case 0x000:
         return MAGIC;
       case 0x004:
-        return VERSION_LEGACY;
+        return this.#version;
       case 0x00c:
         return VENDOR_QEMU;
       default:

@@ -1,6 +1,6 @@
 import { unreachable } from '../base/assert.ts';
 import { EXIT_KINDS, type ExitKind, type Privilege, type VmExit } from '../protocol/exits.ts';
-import { KIND_INDEX } from './kinds.ts';
+import { kindIndex } from './kinds.ts';
 
 /**
  * Words of an encoded exit. The widest kind decides: `sbi` with its head, extension number, six arguments,
@@ -48,7 +48,7 @@ export interface RecordViews {
  */
 export function encodeExit(exit: VmExit, { words, halves }: RecordViews, at: number, names: Names): void {
   const head = (name: string, flags: number, small: number): void => {
-    halves[2 * at] = KIND_INDEX[exit.kind] | (flags << 8) | (names.number(name) << 16);
+    halves[2 * at] = kindIndex(exit.kind) | (flags << 8) | (names.number(name) << 16);
     halves[2 * at + 1] = small;
   };
   switch (exit.kind) {

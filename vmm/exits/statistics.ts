@@ -1,7 +1,7 @@
 import { unreachable } from '../base/assert.ts';
 import { EXIT_KINDS, type ExitKind, type VmExit } from '../protocol/exits.ts';
 import type { ExitStats } from '../protocol/messages.ts';
-import { KIND_INDEX, KINDS } from './kinds.ts';
+import { KINDS, kindIndex } from './kinds.ts';
 
 /**
  * Rows of finer statistics. Names come from the board and the specifications, so there are some hundreds; the
@@ -32,7 +32,7 @@ export class Statistics {
   }
 
   count(hart: number, kind: ExitKind): void {
-    this.#counts[hart * KINDS + KIND_INDEX[kind]]! += 1;
+    this.#counts[hart * KINDS + kindIndex(kind)]! += 1;
   }
 
   add(exit: VmExit, handlerNs: number): void {
@@ -56,7 +56,7 @@ export class Statistics {
   }
 
   #row(exit: VmExit, what: string, aspect: string): Row | undefined {
-    const table = this.#rows[KIND_INDEX[exit.kind]]!;
+    const table = this.#rows[kindIndex(exit.kind)]!;
     let group = table.get(what);
     // Reads and writes of a register are rows of their own.
     const key = exit.kind === 'mmio' ? (exit.write ? this.#writes : this.#reads).of(aspect) : aspect;

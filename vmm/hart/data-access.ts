@@ -17,6 +17,10 @@ import { ACCESS_FAULT } from './mmu.ts';
 import { ACCESS } from './pmp.ts';
 import { CAUSE } from './traps.ts';
 
+/** Of each of `LOAD_WIDTHS`: its bytes, and 1 where it is signed. */
+const LOAD_SIZES = Uint8Array.from(LOAD_WIDTHS, (width) => LOAD_BYTES[width]);
+const LOAD_SIGNED = Uint8Array.from(LOAD_WIDTHS, (width) => (width.startsWith('s') ? 1 : 0));
+
 /** What `resolve` found instead of a host offset. */
 export const OUTSIDE_RAM = 0;
 export const TRAPPED = -1;
@@ -46,8 +50,7 @@ export class DataAccess {
 
   load(widthIndex: number): Status {
     const { state } = this.#core;
-    const width = LOAD_WIDTHS[widthIndex]!;
-    const size = LOAD_BYTES[width];
+    const size = LOAD_SIZES[widthIndex]!;
     const lo = state.lo(HART.address);
     const hi = state.hi(HART.address);
     if ((lo & (size - 1)) !== 0) {
@@ -63,7 +66,7 @@ export class DataAccess {
         this.#readRam(host, size);
       }
     }
-    this.#extendValue(size, width.startsWith('s'));
+    this.#extendValue(size, LOAD_SIGNED[widthIndex] !== 0);
     return STATUS.done;
   }
 
@@ -168,6 +171,11 @@ export class DataAccess {
     const kind = access === ACCESS.read ? 'read' : 'write';
     const cached = caches.lookup(kind, lo, hi);
     if (cached !== 0 && (access === ACCESS.read || this.#isGuarded(cached))) return cached;
+    const device = caches.lookupDevice(kind, lo, hi);
+    if (device !== 0) {
+      mmu.physical = device;
+      return OUTSIDE_RAM;
+    }
     const privilege = state.dataPrivilege;
     const cause = mmu.translate(lo, hi, access, privilege);
     if (cause !== 0) {
@@ -180,8 +188,12 @@ export class DataAccess {
       return TRAPPED;
     }
     const host = state.ramHost(address, size);
-    if (host === 0) return OUTSIDE_RAM;
-    if (pmp.isUniform(address - (address % 4096))) {
+    const page = address - (address % 4096);
+    if (host === 0) {
+      if (pmp.isUniform(page)) caches.fillDevice(kind, lo, hi, page, mmu.leafPages);
+      return OUTSIDE_RAM;
+    }
+    if (pmp.isUniform(page)) {
       const guarded = access === ACCESS.write && this.#isGuarded(host);
       caches.fill(kind, lo, hi, host, guarded, mmu.leafPages);
     }
@@ -290,7 +302,7 @@ export class DataAccess {
     const result = ports.bus.read(state.id, mmu.physical, size);
     if (result === 'ok') {
       counters.happened(EVENT.deviceAccesses);
-      state.setBig(HART.value, ports.bus.value);
+      state.set(HART.value, ports.bus.low, ports.bus.high);
       return STATUS.done;
     }
     return result === 'stop' ? STATUS.stop : this.#outsideRam(lo, hi, false);
@@ -298,8 +310,7 @@ export class DataAccess {
 
   #busWrite(lo: number, hi: number, size: number): Status {
     const { state, ports, mmu, counters } = this.#core;
-    const value = BigInt.asUintN(size * 8, state.big(HART.value));
-    const result = ports.bus.write(state.id, mmu.physical, size, value);
+    const result = ports.bus.write(state.id, mmu.physical, size, state.lo(HART.value), state.hi(HART.value));
     if (result === 'ok') {
       counters.happened(EVENT.deviceAccesses);
       return STATUS.done;

@@ -112,7 +112,7 @@ export class InstructionFetch {
       this.#core.endExit('page-fault', () => exit);
       return this.#trap(CAUSE.instructionAccessFault, lo, hi);
     }
-    this.#halfword = Number(ports.bus.value);
+    this.#halfword = ports.bus.low & 0xffff;
     return 'ready';
   }
 

@@ -57,9 +57,16 @@ export function probe(semantics: (emitter: Emitter) => void): {
     slow: label,
     leave: label,
   };
-  const emitter = new LoopEmitter(body, loopLocals(body), labels, { length: 4, near: false });
+  const emitter = new ProbeEmitter(body, loopLocals(body), labels, { length: 4, near: false });
   semantics(emitter);
   return emitter;
+}
+
+/** Sees what is done out of line too. */
+class ProbeEmitter extends LoopEmitter {
+  override rarely(then: () => void): void {
+    this.if(this.raw(), () => super.rarely(then), then);
+  }
 }
 
 /** Exits before an instruction that the dispatch has counted; at others it counts, or none was begun. */

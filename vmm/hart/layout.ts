@@ -163,8 +163,9 @@ export const ENTRY_RECORD = HART.scratchCode + 3 * RECORD_SIZE;
 export const JUMP_RECORD = HART.scratchCode + 4 * RECORD_SIZE;
 
 /**
- * Direct-mapped translation caches: 16-byte entries of an i64 tag and an i32 addend or code pointer. 16,384 of them reach
- * 64 MiB; what is not used costs nothing, for an entry of zeros is empty (but for the first) and its host page never touched.
+ * Direct-mapped translation caches: 16-byte entries of an i64 tag, an i32 addend or code pointer, and a word that only
+ * `tlb.ts` knows. 16,384 of them reach 64 MiB; what is not used costs nothing, for an entry of zeros is empty (but for
+ * the first) and its host page never touched.
  */
 export const TLB_ENTRIES = 0x4000;
 export const TLB_ENTRY_SIZE = 16;

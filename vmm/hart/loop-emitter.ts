@@ -138,6 +138,12 @@ export class LoopEmitter extends RecordEmitter {
     this.#effects ||= afterThen;
   }
 
+  /** The out-of-line form does it: the loop's code is fetched and compiled as a whole, and V8 allocates registers worse in a larger one. */
+  override rarely(_then: () => void): void {
+    this.#leaveForSlow(() => this.body.br(this.#labels.slow));
+    this.ended = true;
+  }
+
   override setX(register: 'rd', value: I64): void {
     this.#writesX = true;
     this.#effects = true;

@@ -13,7 +13,7 @@ import { type HartState, MSTATUS } from './state.ts';
 
 /**
  * Tag bits between the page number and the alignment bits, which generated code never compares equal.
- * `INVALID`: no translation. `GUARDED`: a translation, but accesses go the slow way (a page with decoded code).
+ * `INVALID`: no translation. `GUARDED`: a translation, but accesses go the slow way (a page with decoded code, or not of RAM).
  */
 const INVALID = 0xc00;
 const GUARDED = 0x800;
@@ -81,7 +81,16 @@ export class TranslationCaches {
     const { i32 } = this.#state;
     const word = this.#dataWord(kind, lo);
     if ((i32[word]! & PAGE_AND_INVALID) !== (lo & ~0xfff) || i32[word + 1] !== hi) return 0;
-    return (lo + i32[word + 2]!) >>> 0;
+    return i32[word + 3] === 0 ? (lo + i32[word + 2]!) >>> 0 : 0;
+  }
+
+  /** Guest-physical address of a cached translation to a page outside RAM; 0 for none. */
+  lookupDevice(kind: Kind, lo: number, hi: number): number {
+    const { i32 } = this.#state;
+    const word = this.#dataWord(kind, lo);
+    if ((i32[word]! & PAGE_AND_INVALID) !== (lo & ~0xfff) || i32[word + 1] !== hi) return 0;
+    const page = i32[word + 3]!;
+    return page === 0 ? 0 : (page >>> 0) + (lo & 0xfff);
   }
 
   /**
@@ -95,6 +104,25 @@ export class TranslationCaches {
     i32[word] = (lo & ~0xfff) | (guarded ? GUARDED : 0);
     i32[word + 1] = hi;
     i32[word + 2] = host - lo;
+    i32[word + 3] = 0;
+    this.#noteFilled(word);
+  }
+
+  /** Caches that the page of the address is the guest-physical page `page`, which is not RAM: generated code leaves it alone. */
+  fillDevice(kind: Kind, lo: number, hi: number, page: number, leafPages: number): void {
+    // No device of the board stands higher, nor in page 0.
+    if (page === 0 || page > 0xffff_ffff) return;
+    const { i32 } = this.#state;
+    if (leafPages > 1) this.#noteLargeLeaf(lo, hi, leafPages);
+    const word = this.#dataWord(kind, lo);
+    i32[word] = (lo & ~0xfff) | GUARDED;
+    i32[word + 1] = hi;
+    i32[word + 2] = 0;
+    i32[word + 3] = page;
+    this.#noteFilled(word);
+  }
+
+  #noteFilled(word: number): void {
     this.#dataFilled.push(word);
     // More entries than there are: the list is no shortcut any more.
     if (this.#dataFilled.length > DATA_SETS * 2 * TLB_ENTRIES) this.flushData();

@@ -171,10 +171,12 @@ const RESERVED_FIELDS = new Set(['fence', 'fence.i']);
 /** c.addi16sp by zero, which is reserved ("Integer Register-Immediate Operations"); objdump shows it all the same. */
 const DIFFERENT_HALVES = new Set([0x6101]);
 
+const REFINING = INSTRUCTIONS.filter(({ refines }) => refines !== undefined);
+
 /** The instruction with `bits` in its operand fields, as it is: not what refines it. */
 function encodeRandom(instruction: Instruction, bits: number): number {
   const raw = withOperands(instruction, bits);
-  const isRefined = INSTRUCTIONS.some(
+  const isRefined = REFINING.some(
     ({ refines, match, mask }) => refines === instruction.name && (raw & mask) === match,
   );
   return isRefined ? withOperands(instruction, -1) : raw;

@@ -79,6 +79,11 @@ export interface Emitter {
   /** Evaluates `value` now, once. */
   bind<T extends Value>(value: T): T;
   if(condition: I32, then: () => void, otherwise?: () => void): void;
+  /**
+   * What is seldom executed. It may be left to a form of the instruction elsewhere that does all of it anew, so that
+   * nothing of the instruction's effect may come before.
+   */
+  rarely(then: () => void): void;
   /** Both sides are evaluated. */
   select<T extends Value>(condition: I32, whenTrue: T, whenFalse: T): T;
 

@@ -12,10 +12,12 @@ export function comparison<B extends I32 | I64, V extends F32 | F64>(
     e.requireFloat();
     const [a, b] = [format.read(e, 'rs1'), format.read(e, 'rs2')];
     const [x, y] = [e.bind(format.value(e, a)), e.bind(format.value(e, b))];
-    e.if(isUnordered(e, x, y), () => {
-      if (kind === 'signaling') e.raiseFlags(e.i32(INVALID));
-      else raiseIfSignaling(e, format, a, b);
-    });
+    e.if(isUnordered(e, x, y), () =>
+      e.rarely(() => {
+        if (kind === 'signaling') e.raiseFlags(e.i32(INVALID));
+        else raiseIfSignaling(e, format, a, b);
+      }),
+    );
     const result = operation === 'eq' ? e.eq(x, y) : operation === 'lt' ? e.lt(x, y) : e.le(x, y);
     e.setX('rd', e.extendU(result));
   };
@@ -40,12 +42,13 @@ export function minimumOrMaximum<B extends I32 | I64, V extends F32 | F64>(
     const ofNumbers = e.bind(e.select(e.eq(x, y), ofEqual, e.select(first, a, b)));
     e.if(
       isUnordered(e, x, y),
-      () => {
-        raiseIfSignaling(e, format, a, b);
-        const nan = format.constant(e, canonicalNan(format));
-        const number = e.select(e.eq(x, x), a, e.select(e.eq(y, y), b, nan));
-        format.write(e, kind === 'number' ? number : nan);
-      },
+      () =>
+        e.rarely(() => {
+          raiseIfSignaling(e, format, a, b);
+          const nan = format.constant(e, canonicalNan(format));
+          const number = e.select(e.eq(x, x), a, e.select(e.eq(y, y), b, nan));
+          format.write(e, kind === 'number' ? number : nan);
+        }),
       () => format.write(e, ofNumbers),
     );
   };

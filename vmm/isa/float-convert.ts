@@ -6,6 +6,7 @@ import {
   type FloatFormat,
   type HostFormat,
   INVALID,
+  isFiniteNumber,
   isSafelyNormal,
   ROUNDING,
   raiseInexactIf,
@@ -73,12 +74,10 @@ export function fromInteger<B extends I32 | I64, V extends F32 | F64>(
   return (e) => {
     e.requireFloat();
     const value = e.bind(integerOperand(e, integer));
-    if (bits <= precision) {
-      // The mode has no say, but must not be a reserved one.
-      e.roundingMode();
-    } else {
+    // A reserved mode is illegal even where the mode has no say.
+    const mode = e.roundingMode();
+    if (bits > precision) {
       e.if(e.and(e.eqz(fits(e, value, precision, signed)), e.eqz(e.hostRounds())), () => {
-        const mode = e.roundingMode();
         const size = e.bind(signed ? absolute(e, value) : value);
         const unused = e.add(e.clz(size), e.ctz(size));
         const exact = e.bind(e.geU(unused, e.i64(64 - precision)));
@@ -138,20 +137,34 @@ export function widened<B extends I32 | I64, V extends F32 | F64, W extends I32 
 /** fcvt.s.d: by WebAssembly when exact, or when rounding to nearest. */
 export const doubleToSingle: Semantics = (e) => {
   e.requireFloat();
-  const read = DOUBLE.read(e, 'rs1');
-  const value = e.bind(DOUBLE.value(e, read));
+  const bits = DOUBLE.read(e, 'rs1');
+  const value = DOUBLE.value(e, bits);
   const single = e.bind(e.demote(value));
-  const bits = e.bind(SINGLE.bits(e, single));
-  e.if(e.or(e.eqz(isSafelyNormal(e, SINGLE, bits)), e.eqz(e.hostRounds())), () => {
-    const mode = e.roundingMode();
-    const exact = e.bind(e.eq(e.promote(single), value));
-    const nearest = e.eq(mode, e.i32(ROUNDING.nearestEven));
-    const rounded = e.or(
-      e.and(nearest, isSafelyNormal(e, SINGLE, bits)),
-      underflowsAgain(e, SINGLE, mode, bits),
-    );
-    e.if(e.eqz(e.or(e.ne(exact, e.i32(0)), rounded)), () => e.soft('toF32', 'f64', mode, read));
-    raiseInexactIf(e, e.eqz(exact));
-  });
-  SINGLE.write(e, bits);
+  const isNormal = isSafelyNormal(e, SINGLE, SINGLE.bits(e, single));
+  e.if(
+    e.and(isNormal, e.hostRounds()),
+    () => SINGLE.write(e, SINGLE.bits(e, single)),
+    () => {
+      const mode = e.roundingMode();
+      e.if(
+        e.ne(single, single),
+        () => {
+          e.if(isSignaling(e, DOUBLE, bits), () => e.raiseFlags(e.i32(INVALID)));
+          SINGLE.write(e, SINGLE.constant(e, canonicalNan(SINGLE)));
+        },
+        () => {
+          const exact = e.bind(e.eq(e.promote(single), value));
+          const nearest = e.eq(mode, e.i32(ROUNDING.nearestEven));
+          const underflows = e.and(
+            isFiniteNumber(e, SINGLE, SINGLE.bits(e, single)),
+            underflowsAgain(e, mode),
+          );
+          const known = e.or(e.and(nearest, isNormal), underflows);
+          e.if(e.eqz(e.or(e.ne(exact, e.i32(0)), known)), () => e.soft('toF32', 'f64', mode, bits));
+          raiseInexactIf(e, e.eqz(exact));
+          SINGLE.write(e, SINGLE.bits(e, single));
+        },
+      );
+    },
+  );
 };

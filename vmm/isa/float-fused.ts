@@ -1,9 +1,10 @@
 import type { Emitter, F32, F64, I32, I64 } from './emitter.ts';
-import { productFits, sumError, underflowsAgain, unlessHostRounds } from './float-arithmetic.ts';
+import { productFits, sumError, underflowsAgain, writeResult } from './float-arithmetic.ts';
 import {
   DOUBLE,
   exponentAt,
   type HostFormat,
+  isFiniteNumber,
   isSafelyNormal,
   isZero,
   ROUNDING,
@@ -21,9 +22,9 @@ export interface Negated {
 
 /** Operands in registers, and as values with their signs turned as the variant says. */
 interface Operands<B extends I32 | I64, V extends F32 | F64> {
-  readonly mode: () => I32;
   readonly a: B;
   readonly b: B;
+  readonly c: B;
   readonly x: V;
   readonly y: V;
   readonly z: V;
@@ -36,7 +37,7 @@ interface Operands<B extends I32 | I64, V extends F32 | F64> {
  * half way between two singles.
  */
 export const fusedSingle = (negated: Negated): Semantics =>
-  fused(SINGLE, negated, (e, { mode, x, y, z, soft }) => {
+  fused(SINGLE, negated, (e, { a, b, c, x, y, z, soft }) => {
     const sumInDouble = () => {
       const [product, addend] = [e.bind(e.mul(e.promote(x), e.promote(y))), e.bind(e.promote(z))];
       const sum = e.bind(e.add(product, addend));
@@ -44,25 +45,28 @@ export const fusedSingle = (negated: Negated): Semantics =>
     };
     const host = e.multiplyAdd(x, y, z);
     const wide = host === undefined ? sumInDouble() : undefined;
-    const result = e.bind(host ?? e.demote(wide!.sum));
-    const bits = e.bind(e.f32ToBits(result));
-    const inRange = isSafelyNormal(e, SINGLE, bits);
-    const roundedOnce = wide === undefined ? inRange : e.and(inRange, e.eqz(isHalfWay(e, wide.sum)));
-    unlessHostRounds(e, roundedOnce, () => {
-      const rm = mode();
+    const value = e.bind(host ?? e.demote(wide!.sum));
+    const isNormal = isSafelyNormal(e, SINGLE, e.f32ToBits(value));
+    const inRange = wide === undefined ? isNormal : e.and(isNormal, e.eqz(isHalfWay(e, wide.sum)));
+    const isInvalid = isInvalidProduct(e, x, y, e.mul(x, y));
+    writeResult(e, SINGLE, { value, operands: [a, b, c], inRange, isInvalid, soft }, (mode) => {
       const { sum, error } = wide ?? sumInDouble();
       const sumIsExact = e.bind(e.eq(error(), e.f64(0)));
-      const exact = e.bind(e.and(sumIsExact, e.eq(e.promote(result), sum)));
+      const exact = e.bind(e.and(sumIsExact, e.eq(e.promote(value), sum)));
       const known =
         wide === undefined
-          ? e.or(inRange, underflowsAgain(e, SINGLE, rm, bits))
-          : e.or(roundedOnce, e.and(inRange, e.ne(sumIsExact, e.i32(0))));
-      const nearest = e.eq(rm, e.i32(ROUNDING.nearestEven));
-      e.if(e.eqz(e.and(nearest, e.or(e.ne(exact, e.i32(0)), known))), () => soft(rm));
+          ? e.or(isNormal, underflowsAgain(e, mode))
+          : e.or(inRange, e.and(isNormal, e.ne(sumIsExact, e.i32(0))));
+      const nearest = e.eq(mode, e.i32(ROUNDING.nearestEven));
+      e.if(e.eqz(e.and(nearest, e.or(e.ne(exact, e.i32(0)), known))), () => soft(mode));
       raiseInexactIf(e, e.eqz(exact));
     });
-    return bits;
   });
+
+/** Infinity times zero: invalid even with a quiet NaN as the addend ("Single-Precision Floating-Point Computational Instructions"). */
+function isInvalidProduct<V extends F32 | F64>(e: Emitter, x: V, y: V, product: V): I32 {
+  return e.and(e.ne(product, product), e.and(e.eq(x, x), e.eq(y, y)));
+}
 
 /** The last bit of a single, in a double, and the bits below it. */
 const BELOW_SINGLE = 29n;
@@ -75,27 +79,32 @@ function isHalfWay(e: Emitter, value: F64): I32 {
 
 /** fmadd.d and its variants. */
 export const fusedDouble = (negated: Negated): Semantics =>
-  fused(DOUBLE, negated, (e, { mode, a, b, x, y, z, soft }) => {
-    const host = e.multiplyAdd(x, y, z);
+  fused(DOUBLE, negated, (e, { a, b, c, x, y, z, soft }) => {
+    const fusedByHost = e.multiplyAdd(x, y, z);
+    const host = fusedByHost && e.bind(fusedByHost);
     const emulated = host === undefined ? emulatedDouble(e, x, y, z) : undefined;
-    const bits = e.bind(e.f64ToBits(host ?? emulated!.value));
-    const inRange = isSafelyNormal(e, DOUBLE, bits);
-    unlessHostRounds(e, emulated === undefined ? inRange : e.and(inRange, emulated.valid), () => {
-      const rm = mode();
+    const value = host ?? emulated!.value;
+    const isNormal = isSafelyNormal(e, DOUBLE, e.f64ToBits(value));
+    const inRange = emulated === undefined ? isNormal : e.and(isNormal, emulated.valid);
+    const isInvalid = isInvalidProduct(e, x, y, e.mul(x, y));
+    // Of finite factors, whatever their product, the addend that is not finite.
+    const factorsAreFinite = e.and(isFiniteNumber(e, DOUBLE, a), isFiniteNumber(e, DOUBLE, b));
+    const valueOfSpecial = host ?? e.select(factorsAreFinite, z, e.add(e.mul(x, y), z));
+    const result = { value, operands: [a, b, c], inRange, valueOfSpecial, isInvalid, soft };
+    writeResult(e, DOUBLE, result, (mode) => {
       const product = e.bind(e.mul(x, y));
       const sum = e.bind(e.add(product, z));
       const fits = e.and(isSafelyNormal(e, DOUBLE, e.f64ToBits(product)), productFits(e, DOUBLE, a, b));
       const fromZero = e.or(isZero(e, DOUBLE, a), isZero(e, DOUBLE, b));
       const error = e.bind(sumError(e, product, z, sum));
       // Of an exact product, what is rounded is the sum; an error that is not finite is none.
-      const isSum = e.and(e.or(fits, fromZero), e.eq(bits, e.f64ToBits(sum)));
+      const isSum = e.and(e.or(fits, fromZero), e.eq(e.f64ToBits(value), e.f64ToBits(sum)));
       const known = e.and(isSum, e.lt(e.abs(error), e.f64(Number.POSITIVE_INFINITY)));
-      const usable = host === undefined ? known : e.or(known, underflowsAgain(e, DOUBLE, rm, bits));
-      const nearest = e.eq(rm, e.i32(ROUNDING.nearestEven));
-      e.if(e.eqz(e.and(nearest, usable)), () => soft(rm));
+      const usable = host === undefined ? known : e.or(known, underflowsAgain(e, mode));
+      const nearest = e.eq(mode, e.i32(ROUNDING.nearestEven));
+      e.if(e.eqz(e.and(nearest, usable)), () => soft(mode));
       raiseInexactIf(e, e.ne(error, e.f64(0)));
     });
-    return bits;
   });
 
 /**
@@ -145,7 +154,7 @@ function split(e: Emitter, x: F64): [F64, F64] {
 function fused<B extends I32 | I64, V extends F32 | F64>(
   format: HostFormat<B, V>,
   negated: Negated,
-  compute: (e: Emitter, operands: Operands<B, V>) => B,
+  compute: (e: Emitter, operands: Operands<B, V>) => void,
 ): Semantics {
   return (e) => {
     e.requireFloat();
@@ -156,16 +165,15 @@ function fused<B extends I32 | I64, V extends F32 | F64>(
     };
     const wide = (bits: B, turned: boolean): I64 =>
       format.widen(e, turned ? e.xor(bits, format.constant(e, signBitOf(format))) : bits);
-    const bits = compute(e, {
-      mode: () => e.roundingMode(),
-      a,
-      b,
+    compute(e, {
+      ...{ a, b, c },
       x: value(a, negated.product),
       y: value(b, false),
       z: value(c, negated.addend),
-      soft: (mode) =>
-        e.soft('fma', format.name, mode, wide(a, negated.product), wide(b, false), wide(c, negated.addend)),
+      soft: (mode) => {
+        const operands = [wide(a, negated.product), wide(b, false), wide(c, negated.addend)] as const;
+        e.soft('fma', format.name, mode, ...operands);
+      },
     });
-    format.write(e, bits);
   };
 }

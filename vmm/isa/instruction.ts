@@ -101,6 +101,11 @@ export function hint(refines: string, instruction: Instruction): Instruction {
   return { ...instruction, refines };
 }
 
+/** An instruction that programs use so seldom that no code for it is worth much space. */
+export function seldomUsed(instruction: Instruction): Instruction {
+  return { ...instruction, semantics: (e) => e.rarely(() => instruction.semantics(e)) };
+}
+
 /** Makes the entries of one extension, with the mask that follows from the format. */
 export function entriesOf(extension: Extension) {
   return (

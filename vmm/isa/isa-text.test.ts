@@ -67,21 +67,25 @@ describe('a whole ISA', () => {
 
 describe('what cannot be is refused with what to write instead', () => {
   test.each([
-    ['rv32i', 1, 'isa: a hart here has the 64-bit base ISA: begin with rv64i or rv64g'],
-    ['rv64e', 1, 'isa: a hart here has the 64-bit base ISA: begin with rv64i or rv64g'],
-    ['rv64gcv', 7, /^isa: there is no extension "v" here; there are: i m a f d c zicbom /],
-    ['rv64gc_zvl', 8, /^isa: there is no extension "zvl" here/],
-    ['rv64g!', 6, 'isa: "!" is no part of an ISA string such as rv64gc_zba_zbb'],
-    ['rv64if_zcd', 8, 'isa: zcd is here with c and d: add c, d or leave zcd out'],
-    ['zacas', 1, 'isa: write +zacas or -zacas to change the default, or a whole ISA such as rv64gc_zba_zbb'],
-    ['-zacas, +zaca', 10, /^isa: there is no extension "zaca" here/],
-    ['+', 2, /^isa: there is no extension "" here/],
-    ['-i', 2, 'isa: i is always on: a machine with privilege levels cannot be without it'],
-    ['-zicsr', 2, 'isa: zicsr is always on: a machine with privilege levels cannot be without it'],
-    ['-zmmul', 2, 'isa: zmmul follows from m and is not turned on or off by itself'],
-    ['+ziccif', 2, 'isa: ziccif always holds and is not turned on or off by itself'],
-    ['-zba,+zba', 7, 'isa: zba is turned on and off: leave one of the two out'],
-    ['+d,-f', undefined, 'isa: +d needs f, which -f turns off: leave one of them out'],
+    ['rv32i', 1, 'in "isa": a hart here has the 64-bit base ISA: begin with rv64i or rv64g'],
+    ['rv64e', 1, 'in "isa": a hart here has the 64-bit base ISA: begin with rv64i or rv64g'],
+    ['rv64gcv', 7, /^in "isa": there is no extension "v" here; there are: i m a f d c zicbom /],
+    ['rv64gc_zvl', 8, /^in "isa": there is no extension "zvl" here/],
+    ['rv64g!', 6, 'in "isa": "!" is no part of an ISA string such as rv64gc_zba_zbb'],
+    ['rv64if_zcd', 8, 'in "isa": zcd is here with c and d: add c, d or leave zcd out'],
+    [
+      'zacas',
+      1,
+      'in "isa": write +zacas or -zacas to change the default, or a whole ISA such as rv64gc_zba_zbb',
+    ],
+    ['-zacas, +zaca', 10, /^in "isa": there is no extension "zaca" here/],
+    ['+', 2, /^in "isa": there is no extension "" here/],
+    ['-i', 2, 'in "isa": i is always on: a machine with privilege levels cannot be without it'],
+    ['-zicsr', 2, 'in "isa": zicsr is always on: a machine with privilege levels cannot be without it'],
+    ['-zmmul', 2, 'in "isa": zmmul follows from m and is not turned on or off by itself'],
+    ['+ziccif', 2, 'in "isa": ziccif always holds and is not turned on or off by itself'],
+    ['-zba,+zba', 7, 'in "isa": zba is turned on and off: leave one of the two out'],
+    ['+d,-f', undefined, 'in "isa": +d needs f, which -f turns off: leave one of them out'],
   ])('"%s"', (text, column, message) => {
     try {
       parseIsa(text);

@@ -117,5 +117,5 @@ function known({ name, column }: Named): string {
 }
 
 function bad(message: string, column?: number): VmError {
-  return new VmError('bad-config', `isa: ${message}`, column);
+  return new VmError('bad-config', `in "isa": ${message}`, column);
 }

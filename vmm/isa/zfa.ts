@@ -11,7 +11,7 @@ const entry = entriesOf('Zfa');
 export const ZFA: readonly Instruction[] = [
   ...entries(SINGLE, { fmt: 0, suffix: 's', kind: 'single' }),
   ...entries(DOUBLE, { fmt: 0x02000000, suffix: 'd', kind: 'double', needs: 'D' }),
-  ...entries(HALF, { fmt: 0x04000000, suffix: 'h', kind: 'half', needs: 'Zfh' }),
+  ...entries(HALF, { fmt: 0x04000000, suffix: 'h', kind: 'half', needs: 'Zfh' }, (_e, half) => half),
   broughtBy(
     entry(
       'fcvtmod.w.d',
@@ -27,6 +27,7 @@ export const ZFA: readonly Instruction[] = [
 function entries<B extends I32 | I64, V extends F32 | F64>(
   format: FloatFormat<B, V>,
   names: { readonly fmt: number; readonly suffix: string; readonly kind: string; readonly needs?: Extension },
+  fromHalf: (e: Emitter, half: I32) => B = (e, half) => format.narrow(e, HALF.toDouble(e, half)),
 ): Instruction[] {
   const { fmt, suffix: s, kind, needs } = names;
   const instructions = [
@@ -35,7 +36,7 @@ function entries<B extends I32 | I64, V extends F32 | F64>(
       'float-constant',
       0xf0100053 + fmt,
       `Loads one of 32 constants as a ${kind}.`,
-      loadImmediate(format),
+      loadImmediate(format, fromHalf),
     ),
     entry(
       `fminm.${s}`,
@@ -98,33 +99,32 @@ const MINIMUM = 1;
 const POWER_16 = 29;
 const NAN = 31;
 
-function loadImmediate<B extends I32 | I64, V extends F32 | F64>(format: FloatFormat<B, V>): Semantics {
+function loadImmediate<B extends I32 | I64, V extends F32 | F64>(
+  format: FloatFormat<B, V>,
+  convert: (e: Emitter, half: I32) => B,
+): Semantics {
+  const bias = (1 << (format.exponentBits - 1)) - 1;
   return (e) => {
     e.requireFloat();
     const number = e.imm();
-    const below = (limit: number) => e.ltU(number, e.i64(limit));
-    const [first, second, third, fourth] = UPPER_BYTES.map((bytes) => e.i64(bytes)) as [I64, I64, I64, I64];
-    const word = e.select(below(16), e.select(below(8), first, second), e.select(below(24), third, fourth));
-    const shifted = e.shrU(word, e.shl(e.and(number, e.i64(7)), e.i64(3)));
-    const half = e.bind(e.shl(e.wrap(e.and(shifted, e.i64(0xff))), e.i32(8)));
-    format.write(e, fromHalf(e, format, number, half));
+    const or = (index: number, bits: bigint, otherwise: B): B =>
+      e.select(e.eq(number, e.i64(index)), format.constant(e, bits), otherwise);
+    const half = halfConstant(e, number);
+    const converted = convert(e, half);
+    // Bits of a NaN may change when a value is narrowed.
+    const others = or(NAN, canonicalNan(format), converted);
+    // 2^16 is infinity as a half.
+    const power = exponentAt(format, Math.min(bias + 16, 2 * bias + 1));
+    format.write(e, or(MINIMUM, exponentAt(format, 1), or(POWER_16, power, others)));
   };
 }
 
-function fromHalf<B extends I32 | I64, V extends F32 | F64>(
-  e: Emitter,
-  format: FloatFormat<B, V>,
-  number: I64,
-  half: I32,
-): B {
-  const other = (index: number, bits: bigint, otherwise: B): B =>
-    e.select(e.eq(number, e.i64(index)), format.constant(e, bits), otherwise);
-  const bias = (1 << (format.exponentBits - 1)) - 1;
-  // 2^16 overflows to infinity in a half; bits of a NaN may change when a value is narrowed.
-  const power = exponentAt(format, Math.min(bias + 16, 2 * bias + 1));
-  const bits = e.bind(format.narrow(e, HALF.toDouble(e, half)));
-  const except = other(POWER_16, power, other(NAN, canonicalNan(format), bits));
-  return other(MINIMUM, exponentAt(format, 1), except);
+function halfConstant(e: Emitter, number: I64): I32 {
+  const below = (limit: number) => e.ltU(number, e.i64(limit));
+  const [first, second, third, fourth] = UPPER_BYTES.map((bytes) => e.i64(bytes)) as [I64, I64, I64, I64];
+  const word = e.select(below(16), e.select(below(8), first, second), e.select(below(24), third, fourth));
+  const shifted = e.shrU(word, e.shl(e.and(number, e.i64(7)), e.i64(3)));
+  return e.bind(e.shl(e.wrap(e.and(shifted, e.i64(0xff))), e.i32(8)));
 }
 
 /** Fields of a double's bits; an exponent field that makes the significand an integer. */

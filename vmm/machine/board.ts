@@ -1,4 +1,5 @@
 import type { Device, IrqLine } from '../contracts/device.ts';
+import type { GuestDma } from '../contracts/dma.ts';
 import type { ExitSink } from '../contracts/exits.ts';
 import { type Hart, INTERRUPT } from '../contracts/hart.ts';
 import { Aclint } from '../devices/aclint.ts';
@@ -11,8 +12,9 @@ import { Plic, type PlicEvent } from '../devices/plic.ts';
 import { Rom } from '../devices/rom.ts';
 import { SifiveTest } from '../devices/sifive-test.ts';
 import { Uart16550 } from '../devices/uart16550.ts';
-import { EmptyVirtioSlot } from '../devices/virtio-slot.ts';
+import type { VirtioDevice } from '../devices/virtio/device.ts';
 import { MEMORY_MAP, type Region } from './memory-map.ts';
+import { placeVirtioDevices } from './virtio-slots.ts';
 
 /** What the board needs of the machine around it. */
 export interface BoardPorts {
@@ -26,6 +28,13 @@ export interface BoardPorts {
   /** Nanoseconds since 1970 by the machine's clock. */
   readonly clockNs: () => bigint;
   readonly rom: Uint8Array;
+  readonly dma: GuestDma;
+  /** In the order in which a guest finds them. */
+  readonly virtio: readonly VirtioDevice[];
+  /** The virtio slots have version 1 of the registers. */
+  readonly legacy: boolean;
+  /** A monotonic clock for the handler times of exits. */
+  readonly nowNs: () => number;
   consoleOutput(byte: number): void;
   finish(how: 'pass' | 'fail' | 'reset', code: number): void;
   /** A hart's machine timer, or the RTC's alarm, is due at another time than before. */
@@ -72,7 +81,7 @@ export class Board {
       place(MEMORY_MAP.uart, this.uart),
       place(MEMORY_MAP.rtc, this.rtc),
       place(MEMORY_MAP.test, test),
-      ...MEMORY_MAP.virtio.map((region) => place(region, new EmptyVirtioSlot())),
+      ...placeVirtioDevices(ports.virtio, { ...ports, line: (source) => this.#source(source) }),
       ...MEMORY_MAP.flash.map((region) => place(region, new Flash(region.size))),
       place(MEMORY_MAP.fwCfg, new FwCfg()),
       place(MEMORY_MAP.pcieEcam, new PcieEcam()),
@@ -89,7 +98,10 @@ export class Board {
   }
 
   #line(region: Region): IrqLine {
-    const source = region.irqs[0]!;
+    return this.#source(region.irqs[0]!);
+  }
+
+  #source(source: number): IrqLine {
     return { set: (level) => this.plic.setLine(source, level) };
   }
 

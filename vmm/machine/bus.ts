@@ -28,7 +28,8 @@ interface Mapping {
  * become two of 4, low half first, and are one exit.
  */
 export class Bus implements MmioBus {
-  value = 0n;
+  low = 0;
+  high = 0;
   readonly #mappings: readonly Mapping[];
   readonly #exits: ExitSink;
   readonly #nowNs: () => number;
@@ -51,39 +52,26 @@ export class Bus implements MmioBus {
   read(hart: number, address: number, size: number): BusResult {
     const mapping = this.#find(address, size);
     if (mapping === undefined) return 'fault';
-    if (
-      this.#exits.watches('mmio', 'pre') &&
-      this.#report(hart, 'pre', mapping, address, size, false, 0n, 0)
-    ) {
-      return 'stop';
+    if (this.#exits.watches('mmio', 'pre')) {
+      const access = { mapping, address, size, write: false, value: 0n };
+      if (this.#report(hart, 'pre', access, 0, nameOf(access)) === 'stop') return 'stop';
     }
     this.#exits.count(hart, 'mmio');
-    const timed = this.#exits.watches('mmio', 'post');
-    // The name is taken before the access, which may change what answers here.
-    const name = timed ? registerNameOf(mapping, address - mapping.base, false) : '';
-    const start = timed ? this.#nowNs() : 0;
-    this.value = readDevice(mapping.device, address - mapping.base, size);
-    if (timed) {
-      this.#report(hart, 'post', mapping, address, size, false, this.value, this.#nowNs() - start, name);
-    }
+    if (this.#exits.watches('mmio', 'post')) this.#readWatched(hart, mapping, address, size);
+    else this.#readDevice(mapping, address, size);
     return 'ok';
   }
 
-  write(hart: number, address: number, size: number, value: bigint): BusResult {
+  write(hart: number, address: number, size: number, low: number, high: number): BusResult {
     const mapping = this.#find(address, size);
     if (mapping === undefined) return 'fault';
-    if (
-      this.#exits.watches('mmio', 'pre') &&
-      this.#report(hart, 'pre', mapping, address, size, true, value, 0)
-    ) {
-      return 'stop';
+    if (this.#exits.watches('mmio', 'pre')) {
+      const access = { mapping, address, size, write: true, value: unsigned(size, low, high) };
+      if (this.#report(hart, 'pre', access, 0, nameOf(access)) === 'stop') return 'stop';
     }
     this.#exits.count(hart, 'mmio');
-    const timed = this.#exits.watches('mmio', 'post');
-    const name = timed ? registerNameOf(mapping, address - mapping.base, true) : '';
-    const start = timed ? this.#nowNs() : 0;
-    writeDevice(mapping.device, address - mapping.base, size, value);
-    if (timed) this.#report(hart, 'post', mapping, address, size, true, value, this.#nowNs() - start, name);
+    if (this.#exits.watches('mmio', 'post')) this.#writeWatched(hart, mapping, address, size, low, high);
+    else writeDevice(mapping, address, size, low, high);
     return 'ok';
   }
 
@@ -106,20 +94,51 @@ export class Bus implements MmioBus {
     return found;
   }
 
-  /** True when a breakpoint said stop. */
-  #report(
+  #readWatched(hart: number, mapping: Mapping, address: number, size: number): void {
+    const access = { mapping, address, size, write: false, value: 0n };
+    // The name is taken before the access, which may change what answers here.
+    const name = nameOf(access);
+    const start = this.#nowNs();
+    this.#readDevice(mapping, address, size);
+    const elapsed = this.#nowNs() - start;
+    this.#report(hart, 'post', { ...access, value: unsigned(size, this.low, this.high) }, elapsed, name);
+  }
+
+  #writeWatched(
     hart: number,
-    stage: 'pre' | 'post',
     mapping: Mapping,
     address: number,
     size: number,
-    write: boolean,
-    value: bigint,
+    low: number,
+    high: number,
+  ): void {
+    const access = { mapping, address, size, write: true, value: unsigned(size, low, high) };
+    const name = nameOf(access);
+    const start = this.#nowNs();
+    writeDevice(mapping, address, size, low, high);
+    this.#report(hart, 'post', access, this.#nowNs() - start, name);
+  }
+
+  #readDevice({ device, base }: Mapping, address: number, size: number): void {
+    const offset = address - base;
+    if (size === 8) {
+      this.low = device.read(offset, 4);
+      this.high = device.read(offset + 4, 4);
+    } else {
+      this.low = device.read(offset, size as AccessSize);
+      this.high = 0;
+    }
+  }
+
+  #report(
+    hart: number,
+    stage: 'pre' | 'post',
+    { mapping, address, size, write, value }: Access,
     handlerNs: number,
-    register = registerNameOf(mapping, address - mapping.base, write),
-  ): boolean {
-    const offset = address - mapping.base;
+    register: string,
+  ): 'continue' | 'stop' {
     const device = mapping.region.name;
+    const offset = address - mapping.base;
     const exit = {
       kind: 'mmio',
       device,
@@ -130,24 +149,45 @@ export class Bus implements MmioBus {
       write,
       value,
     } as const;
-    return this.#exits.report(hart, stage, exit, handlerNs) === 'stop';
+    return this.#exits.report(hart, stage, exit, handlerNs);
   }
 }
 
-function readDevice(device: Device, offset: number, size: number): bigint {
-  if (size !== 8) return BigInt(device.read(offset, size as AccessSize) >>> 0);
-  const low = BigInt(device.read(offset, 4) >>> 0);
-  return low | (BigInt(device.read(offset + 4, 4) >>> 0) << 32n);
+/** An access that someone watches. */
+interface Access {
+  readonly mapping: Mapping;
+  readonly address: number;
+  readonly size: number;
+  readonly write: boolean;
+  readonly value: bigint;
 }
 
-function writeDevice(device: Device, offset: number, size: number, value: bigint): void {
-  if (size !== 8) {
-    device.write(offset, size as AccessSize, Number(BigInt.asUintN(8 * size, value)));
-    return;
-  }
-  device.write(offset, 4, Number(value & 0xffff_ffffn));
-  device.write(offset + 4, 4, Number((value >> 32n) & 0xffff_ffffn));
+/** The unsigned value of `size` bytes in two words. */
+function unsigned(size: number, low: number, high: number): bigint {
+  const value = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+  return BigInt.asUintN(8 * size, value);
 }
+
+const SIZE_MASKS: Readonly<Record<AccessSize, number>> = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff };
+
+function writeDevice(
+  { device, base }: Mapping,
+  address: number,
+  size: number,
+  low: number,
+  high: number,
+): void {
+  const offset = address - base;
+  if (size === 8) {
+    device.write(offset, 4, low >>> 0);
+    device.write(offset + 4, 4, high >>> 0);
+  } else {
+    device.write(offset, size as AccessSize, (low & SIZE_MASKS[size as AccessSize]) >>> 0);
+  }
+}
+
+const nameOf = ({ mapping, address, write }: Access): string =>
+  registerNameOf(mapping, address - mapping.base, write);
 
 /** What stands at an offset, for names in traces: `claim1`, `priority[10]`, `+0x14` where nothing is described. */
 function registerNameOf(mapping: Mapping, offset: number, write: boolean): string {

@@ -34,12 +34,22 @@ export class Deadlines {
     this.#alarm = alarm === null ? NEVER : Math.max(0, Number(alarm - clockStartNs()));
   }
 
+  /**
+   * `update` on behalf of the hart that changed something while it runs: the level of its timer's interrupt follows at once.
+   * True when the run must end before step `end`, because something is due by then.
+   */
+  changedBy(hart: number, end: number): boolean {
+    this.update();
+    this.#raiseTimer(hart);
+    const isAlarmDue = hart === 0 && this.#parts.harts[0]!.steps >= this.#alarm;
+    return isAlarmDue || this.next(hart) < end;
+  }
+
   /** Raises what is due at a hart's present step, and lowers what no longer is. */
   raise(hart: number): void {
     const { harts, board } = this.#parts;
-    const { steps } = harts[hart]!;
-    harts[hart]!.setInterrupt(INTERRUPT.MTIP, steps >= this.#timers[hart]!);
-    if (hart === 0 && steps >= this.#alarm) board.rtc.tick();
+    this.#raiseTimer(hart);
+    if (hart === 0 && harts[0]!.steps >= this.#alarm) board.rtc.tick();
   }
 
   /** The next step after a hart's present one at which `raise` has something to do; Infinity for never. */
@@ -48,5 +58,10 @@ export class Deadlines {
     const timer = this.#timers[hart]!;
     const own = timer > steps ? timer : NEVER;
     return hart === 0 && this.#alarm > steps ? Math.min(own, this.#alarm) : own;
+  }
+
+  #raiseTimer(hart: number): void {
+    const { harts } = this.#parts;
+    harts[hart]!.setInterrupt(INTERRUPT.MTIP, harts[hart]!.steps >= this.#timers[hart]!);
   }
 }

@@ -12,6 +12,7 @@ import type {
 } from '../contracts/machine.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
 import type { Htif } from '../devices/htif.ts';
+import type { VirtioDevice } from '../devices/virtio/device.ts';
 import { Exits, TRACED_BY_DEFAULT } from '../exits/exits.ts';
 import { createGuestMemory, createHartGroup, type TranslatorOption } from '../hart/index.ts';
 import type { IsaConfig } from '../isa/extensions.ts';
@@ -34,6 +35,7 @@ import { ConsoleOutput } from './console.ts';
 import { Deadlines } from './deadlines.ts';
 import { DebugAccess } from './debug-access.ts';
 import { describeDevices } from './devices-view.ts';
+import { guestDma } from './guest-dma.ts';
 import { createHtif } from './mailboxes.ts';
 import { RAM_BASE } from './memory-map.ts';
 import { Paravirtual } from './paravirtual.ts';
@@ -46,6 +48,10 @@ export interface MachineOptions {
   /** The files that `config` names. */
   readonly images: MachineImages;
   readonly ports: MachinePorts;
+  /** What is plugged into the board's virtio slots, in the order in which a guest finds it. */
+  readonly virtio?: readonly VirtioDevice[];
+  /** The slots have version 1 of virtio's registers, as QEMU's have unless told otherwise (`force-legacy`). Default: true. */
+  readonly virtioLegacy?: boolean;
   /** Translates hot guest code; absent: everything is interpreted. */
   readonly translator?: TranslatorOption;
 }
@@ -92,7 +98,7 @@ class VirtMachine implements Machine {
   #temporary: readonly bigint[] | null = null;
   #stepper: Stepper | null = null;
 
-  constructor({ config, images, ports, translator }: MachineOptions) {
+  constructor({ config, images, ports, virtio, virtioLegacy, translator }: MachineOptions) {
     this.config = config;
     this.#images = images;
     this.#ports = ports;
@@ -118,6 +124,10 @@ class VirtMachine implements Machine {
       ticks: () => this.#clock.ticks,
       clockNs: () => this.#rtcStartNs + this.#stepsBefore + BigInt(this.#clock.steps),
       rom: this.#plan.rom,
+      dma: guestDma(this.#memory, (address, length) => this.#group.codeChanged(address, length)),
+      virtio: virtio ?? [],
+      legacy: virtioLegacy ?? true,
+      nowNs,
       consoleOutput: (byte) => this.#console.write(byte),
       finish: (how, code) => this.#finish(how, code),
       deadlinesChanged: () => this.#deadlinesChanged(),
@@ -384,8 +394,8 @@ class VirtMachine implements Machine {
   }
 
   #deadlinesChanged(): void {
-    this.#deadlines.update();
-    this.harts[this.#loop.current]!.requestYield();
+    const { current, runEnd } = this.#loop;
+    if (this.#deadlines.changedBy(current, runEnd)) this.harts[current]!.requestYield();
   }
 
   #finish(how: 'pass' | 'fail' | 'reset', code: number): void {

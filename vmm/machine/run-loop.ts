@@ -50,6 +50,8 @@ export type HartActivity = 'running' | 'waiting' | 'halted';
 export class RunLoop {
   /** The hart whose turn it is. */
   current = 0;
+  /** The step at which the present run of `current` ends by itself. */
+  runEnd = 0;
   /** Instructions executed, waiting left out. */
   executed = 0;
   readonly #ports: RunLoopPorts;
@@ -214,6 +216,7 @@ export class RunLoop {
     assert(deadline > start, 'what was due has been raised');
     let budget = Math.min(limit, deadline) - start;
     if (stepped) budget = Math.min(budget, stepper.prepare());
+    this.runEnd = start + budget;
     const why = hart.run(budget, this.#stoppedAt[index] === start);
     this.executed += hart.steps - start;
     // A breakpoint on the exit may have ended the run: the hart waits all the same.

@@ -5,3 +5,5 @@
 export const HARTS = { min: 1, max: 16, default: 1 } as const;
 /** RAM, in bytes. */
 export const MEMORY = { min: 2 ** 20, max: 3.5 * 2 ** 30, default: 128 * 2 ** 20 } as const;
+/** Disks: as many as the board has virtio slots. */
+export const DRIVES = { max: 8 } as const;

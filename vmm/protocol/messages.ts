@@ -9,7 +9,7 @@
 import * as z from 'zod';
 import type { VmErrorCode } from '../base/vm-error.ts';
 import { EXIT_KINDS, type ExitKind, type ExitRecord } from './exits.ts';
-import { HARTS, MEMORY } from './limits.ts';
+import { DRIVES, HARTS, MEMORY } from './limits.ts';
 import type { WalkResult } from './walk.ts';
 
 export const PROTOCOL_VERSION = 1;
@@ -17,6 +17,19 @@ export const PROTOCOL_VERSION = 1;
 const u64 = z.bigint().min(0n).max(0xffff_ffff_ffff_ffffn);
 const hart = z.int().min(0).max(63);
 const vm = z.string().min(1).max(64);
+
+/** A disk image and how it is used. */
+export const driveSchema = z.strictObject({
+  file: z.string().min(1),
+  /** Default: what its first bytes look like. A raw image that a guest has written may look like anything. */
+  format: z.enum(['raw', 'qcow2']).optional(),
+  readonly: z.boolean().default(false),
+  /** Writes go to a file of the machine's own that ends with it. */
+  overlay: z.boolean().default(false),
+  /** ID or name of an internal snapshot of a qcow2 image to start from. */
+  snapshot: z.string().min(1).optional(),
+});
+export type DriveConfig = z.infer<typeof driveSchema>;
 
 /** What a machine is made from. Paths are absolute, or relative to the VMM's working directory. */
 export const vmConfigSchema = z.strictObject({
@@ -27,6 +40,8 @@ export const vmConfigSchema = z.strictObject({
   dtb: z.string().optional(),
   initrd: z.string().optional(),
   append: z.string().optional(),
+  /** Disks on virtio, in the order in which the guest finds them. */
+  drives: z.array(driveSchema).max(DRIVES.max).optional(),
   harts: z.int().min(HARTS.min).max(HARTS.max).default(HARTS.default),
   /** Bytes of RAM. */
   memory: z.int().min(MEMORY.min).max(MEMORY.max).default(MEMORY.default),

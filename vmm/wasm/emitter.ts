@@ -98,6 +98,11 @@ export abstract class WasmEmitter implements Emitter {
     this.ended = thenEnded && this.ended;
   }
 
+  /** Overridden where code is kept small. */
+  rarely(then: () => void): void {
+    then();
+  }
+
   select<T extends Value>(condition: I32, whenTrue: T, whenFalse: T): T {
     const known = asExpression(condition);
     if (known instanceof Constant) return known.value !== 0 ? whenTrue : whenFalse;

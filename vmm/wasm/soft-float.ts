@@ -98,7 +98,7 @@ export function softResultFormat(operation: SoftOperation, format: SoftFormat): 
 export function inRegister(operation: SoftOperation, format: SoftFormat, bits: bigint): bigint {
   const result = softResultFormat(operation, format);
   if (result === 'integer') return bits;
-  return bits | ((1n << 64n) - (1n << BigInt(FORMATS[result].width)));
+  return bits | FORMATS[result].box;
 }
 
 /** An IEEE 754 binary interchange format. */
@@ -113,6 +113,8 @@ interface Format {
   /** Positive infinity; the bits of every finite magnitude are below it. */
   readonly infinity: bigint;
   readonly canonicalNan: bigint;
+  /** The bits above it in a register of 64. */
+  readonly box: bigint;
 }
 
 function binaryFormat(width: number, fractionBits: number): Format {
@@ -127,6 +129,7 @@ function binaryFormat(width: number, fractionBits: number): Format {
     fractionMask: (1n << BigInt(fractionBits)) - 1n,
     infinity,
     canonicalNan: infinity | (1n << BigInt(fractionBits - 1)),
+    box: (1n << 64n) - (1n << BigInt(width)),
   };
 }
 
@@ -209,8 +212,15 @@ function propagateNan(format: Format, ...operands: readonly Unpacked[]): SoftRes
   return operands.some(isNan) ? exact(format.canonicalNan) : undefined;
 }
 
-/** Bits up to the leading one of a value that is not negative. */
+const number = new DataView(new ArrayBuffer(8));
+
+/** Bits up to the leading one of a positive value. */
 function bitLength(value: bigint): number {
+  number.setFloat64(0, Number(value));
+  const high = number.getUint32(0);
+  const isPowerOfTwo = (high & 0xf_ffff) === 0 && number.getUint32(4) === 0;
+  // The conversion rounds, and up to a power of two from just below it, or to infinity.
+  if (!isPowerOfTwo) return (high >>> 20) - 1022;
   const digits = value.toString(16);
   return 4 * digits.length - Math.clz32(Number.parseInt(digits[0]!, 16)) + 28;
 }

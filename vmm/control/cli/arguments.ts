@@ -22,7 +22,10 @@ export interface Command {
 }
 
 export interface Arguments {
+  /** Of an option that is given more than once, the last value. */
   readonly values: ReadonlyMap<string, string>;
+  /** All values of each option, in order. */
+  readonly lists: ReadonlyMap<string, readonly string[]>;
   readonly switches: ReadonlySet<string>;
   readonly operands: readonly string[];
 }
@@ -40,6 +43,7 @@ export function parseArguments(command: Command, args: readonly string[]): Argum
     tokens: true,
   });
   const values = new Map<string, string>();
+  const lists = new Map<string, string[]>();
   const switches = new Set<string>();
   const operands: string[] = [];
   for (const token of tokens) {
@@ -56,10 +60,11 @@ export function parseArguments(command: Command, args: readonly string[]): Argum
         throw usageError(command, `--${option.name} needs a value: --${option.name}=${option.value}`);
       }
       values.set(option.name, token.value);
+      lists.set(option.name, [...(lists.get(option.name) ?? []), token.value]);
     }
   }
   checkOperands(command, operands);
-  return { values, switches, operands };
+  return { values, lists, switches, operands };
 }
 
 /** A wrong call of `command`: the message, and where to read on. */

@@ -14,6 +14,11 @@ export const RUN = {
     { name: 'dtb', value: 'FILE', help: 'device tree blob in place of the generated one' },
     { name: 'initrd', value: 'FILE', help: 'initial RAM disk' },
     { name: 'append', value: 'TEXT', help: "kernel command line: --append='console=ttyS0 …'" },
+    {
+      name: 'drive',
+      value: 'FILE[,KEY…]',
+      help: "a disk on virtio, raw or qcow2; may be repeated. Keys: format=raw|qcow2 (else\nthe file's first bytes tell), readonly, overlay (writes are kept for this run\nonly), snapshot=NAME (of a qcow2 image, to start from). In a name write ,, for ,",
+    },
     { name: 'harts', value: 'N', help: '1 to 16 harts (default 1)' },
     { name: 'memory', value: 'SIZE', help: 'RAM, such as 128M (the default) or 2G' },
     {

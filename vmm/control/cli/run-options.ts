@@ -2,6 +2,7 @@ import { HARTS, MEMORY } from '../../protocol/limits.ts';
 import type { VmConfig } from '../../protocol/messages.ts';
 import { type Arguments, parseArguments, usageError } from './arguments.ts';
 import { RUN } from './commands.ts';
+import { parseDrive } from './drive-option.ts';
 
 export interface RunOptions {
   readonly config: VmConfig;
@@ -20,12 +21,12 @@ export interface RunOptions {
  * @param interactive a person sits at the terminal: unless told otherwise, time keeps pace with theirs.
  */
 export function parseRunOptions(args: readonly string[], interactive: boolean): RunOptions {
-  const { values } = parseArguments(RUN, args);
+  const { values, lists } = parseArguments(RUN, args);
   const stats = values.get('stats');
   if (stats !== undefined && stats !== 'json') throw usageError(RUN, `--stats has one format: --stats json`);
   const maxInstructions = values.get('max-instructions');
   return {
-    config: readConfig(values, interactive),
+    config: readConfig({ values, lists }, interactive),
     maxInstructions:
       maxInstructions === undefined ? Number.POSITIVE_INFINITY : count('max-instructions', maxInstructions),
     stats: stats !== undefined,
@@ -42,14 +43,16 @@ function onOrOff(option: string, text: string): boolean {
 /** Options that are passed on as they are. */
 const TEXTS = ['kernel', 'firmware', 'dtb', 'initrd', 'append', 'isa'] as const;
 
-function readConfig(values: Arguments['values'], interactive: boolean): VmConfig {
+function readConfig({ values, lists }: Pick<Arguments, 'values' | 'lists'>, interactive: boolean): VmConfig {
   if (!values.has('kernel') && ['builtin', 'none', undefined].includes(values.get('firmware'))) {
     throw usageError(RUN, 'there is nothing to run: give --kernel FILE, or --firmware FILE');
   }
   const harts = values.get('harts');
   const memory = values.get('memory');
+  const drives = lists.get('drive')?.map((text) => parseDrive(text));
   return {
     ...Object.fromEntries(TEXTS.filter((name) => values.has(name)).map((name) => [name, values.get(name)])),
+    ...(drives && { drives }),
     harts:
       harts === undefined ? HARTS.default : within(HARTS, count('harts', harts), '--harts takes 1 to 16'),
     memory:
