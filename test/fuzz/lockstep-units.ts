@@ -172,9 +172,9 @@ function rewrite(context: Context): void {
   constant(context, word, replacement(context));
   const backward = code.starts.length > 0 && random.below(4) > 0;
   const near = Math.max(0, code.starts.length - 1 - random.below(60));
-  const any = random.below(code.starts.length);
+  const anywhere = random.below(code.starts.length);
   const target = backward
-    ? code.starts[random.below(3) ? near : any]!
+    ? code.starts[random.below(3) ? near : anywhere]!
     : CODE.offset + 2 * random.below((CODE.pages * PAGE) / 2);
   const low = windowAddress(context, address, target);
   code.put(store(random.pick([0, 1, 2, 2, 2, 3]), word, address, low));

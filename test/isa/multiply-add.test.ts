@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { enableRelaxedSimd } from '../../vmm/host/relaxed-simd.ts';
 import { LocalValue } from '../../vmm/wasm/expressions.ts';
 import { FunctionBody } from '../../vmm/wasm/function-body.ts';
@@ -8,7 +8,7 @@ import { OP } from '../../vmm/wasm/opcodes.ts';
 import { softFloat } from '../../vmm/wasm/soft-float.ts';
 import { OperandWriter } from '../fuzz/float-operands.ts';
 import { random, SEED } from '../support/random.ts';
-import { NOT_RUN } from '../support/tools.ts';
+import { describeUnless } from '../support/tools.ts';
 
 const CASES = 20_000;
 /** Bytes of three operands and a result. */
@@ -53,11 +53,9 @@ const F32_STORE = 0x38;
 const I32_ADD = 0x6a;
 const I32_LT_U = 0x49;
 
-const NAME = 'relaxed multiply-add';
-const isFused = hostFusesMultiplyAdd();
-const describeFused = isFused ? describe : describe.skip;
+const reason = hostFusesMultiplyAdd() ? null : 'this engine rounds twice';
 
-describeFused(isFused ? NAME : `${NAME} [${NOT_RUN}this engine rounds twice]`, () => {
+describeUnless(reason, 'relaxed multiply-add', () => {
   test.each(['f32', 'f64'] as const)(`%s: every result is rounded once (SEED=${SEED})`, (format) => {
     const { view, run } = compile(format);
     const writer = new OperandWriter(view, random(SEED));

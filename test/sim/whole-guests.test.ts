@@ -2,23 +2,14 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { Machine } from '../../vmm/contracts/machine.ts';
 import type { TranslatorOption } from '../../vmm/hart/index.ts';
-import { createTranslator, SynchronousCompiler } from '../../vmm/jit/index.ts';
 import type { VmConfigInput } from '../../vmm/protocol/messages.ts';
-import { SteeredCompiler } from '../fuzz/lockstep-compiler.ts';
 import { type Exchange, machineFromFiles } from '../support/conversation.ts';
 import { describeWithGuests, GUESTS } from '../support/debian-guests.ts';
-import { random, SEED } from '../support/random.ts';
 import { machineState } from './machine-state.ts';
+import { TIERS } from './tiers.ts';
 
-/** Ways to run a guest; what it does and says must not depend on which. */
-const TIERS: Readonly<Record<string, () => TranslatorOption>> = {
-  translated: () => createTranslator({ hotAfter: 30, compiler: new SynchronousCompiler() }),
-  'translated some time later': () => {
-    const compiler = new SteeredCompiler();
-    compiler.lateness = { kind: 'some time', random: random(SEED) };
-    return createTranslator({ hotAfter: 60, compiler });
-  },
-};
+/** Jumps to an address before it is translated. */
+const HOT_AFTER = 40;
 
 interface Guest {
   readonly name: string;
@@ -100,7 +91,7 @@ function compare(guests: readonly Guest[], share: number): void {
     const { tiers: interpreted, ...expected } = run(guest, undefined);
     expect(interpreted.translator).toBe(0);
     for (const [name, translator] of Object.entries(TIERS)) {
-      const { tiers, ...outcome } = run(guest, translator());
+      const { tiers, ...outcome } = run(guest, translator(HOT_AFTER));
       expect(outcome, name).toEqual(expected);
       expect(tiers.interpreter + tiers.translator, name).toBe(interpreted.interpreter);
       expect(tiers.translator, name).toBeGreaterThan(share * interpreted.interpreter);

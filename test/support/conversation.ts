@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import type { Machine, MachineReturn } from '../../vmm/contracts/machine.ts';
 import type { TranslatorOption } from '../../vmm/hart/index.ts';
 import { createMachine } from '../../vmm/machine/index.ts';
+import { openPeripherals } from '../../vmm/peripherals.ts';
 import { type VmConfigInput, vmConfigSchema } from '../../vmm/protocol/messages.ts';
 
 /** Waits for `expect` in the guest's output behind what was matched before, then types `send`. */
@@ -75,6 +76,8 @@ export function machineFromFiles(
       nowNs: () => 0,
       log: () => {},
     },
+    // Its files are let go of with this process.
+    virtio: openPeripherals(parsed).virtio,
     ...(translator && { translator }),
   });
 }

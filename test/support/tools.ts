@@ -17,6 +17,11 @@ export function describeWith(tools: readonly Tool[], name: string, body: () => v
 
 /** As `describeWith`, with the Debian packages that are missing. */
 export function describeNeeding(packages: readonly string[], name: string, body: () => void): void {
-  if (packages.length === 0) describe(name, body);
-  else describe.skip(`${name} [${NOT_RUN}apt-get install ${packages.join(' ')}]`, body);
+  describeUnless(packages.length === 0 ? null : `apt-get install ${packages.join(' ')}`, name, body);
+}
+
+/** A `describe` that does not run for the reason given; null: it runs. */
+export function describeUnless(reason: string | null, name: string, body: () => void): void {
+  if (reason === null) describe(name, body);
+  else describe.skip(`${name} [${NOT_RUN}${reason}]`, body);
 }

@@ -235,7 +235,6 @@ export class HartExecution {
     const core = this.#core;
     const { state } = core;
     const { reason, length } = unpackService(service);
-    const { privilege } = state;
     const outcome = this.#leaveFor(LEAVE_REASONS[reason]!, raw, length);
     const remaining = state.lo(HART.remaining);
     if (outcome !== null) {
@@ -247,7 +246,7 @@ export class HartExecution {
       // Translations and code are as before for these; others unwind, for frames rely on both.
       return KEEPS_TRANSLATIONS.has(LEAVE_REASONS[reason]!) ? remaining : RESULT.unwind | remaining;
     }
-    if (state.privilege !== privilege && this.#mayGoOn()) {
+    if (this.#mayGoOn()) {
       core.attention = false;
       this.#selectVariant();
       return RESULT.unwind | remaining;
@@ -256,15 +255,17 @@ export class HartExecution {
     return RESULT.mustInterpret | remaining;
   }
 
-  /** After a change of privilege: nothing has to be looked at before the next instruction, and the slice ends where it should. */
+  /** Though attention was called: nothing has to be looked at before the next instruction, and the slice ends where it should. */
   #mayGoOn(): boolean {
     const core = this.#core;
+    const { timerStep, sliceEnd } = core;
     return (
+      (timerStep >= sliceEnd || timerStep <= core.steps) &&
       !this.#data.watchHit &&
       !core.stopAfter &&
       !this.#yieldRequested &&
       !core.isResuming &&
-      core.counters.overflowStep >= core.sliceEnd &&
+      core.counters.overflowStep >= sliceEnd &&
       core.takeableInterrupt() < 0
     );
   }

@@ -38,7 +38,7 @@ export function toInteger<B extends I32 | I64, V extends F32 | F64>(
     e.if(
       e.eq(mode, e.i32(ROUNDING.towardsZero)),
       () => convertRounded(e, integer, value, e.bind(e.trunc(value))),
-      () => convertRounded(e, integer, value, e.bind(roundedBy(e, mode, value))),
+      () => e.rarely(() => convertRounded(e, integer, value, e.bind(roundedBy(e, mode, value)))),
     );
   };
 }
@@ -53,13 +53,14 @@ function convertRounded(e: Emitter, integer: IntegerName, value: F64, rounded: F
       const converted = integer === 'lu' ? e.truncateU(rounded) : e.truncateS(rounded);
       e.setX('rd', integer === 'wu' ? e.extend32(converted) : converted);
     },
-    () => {
-      // A NaN counts as the largest (table "Domains of float-to-integer conversions").
-      e.raiseFlags(e.i32(INVALID));
-      const range = 1n << BigInt(bits);
-      const [least, most] = signed ? [-range / 2n, range / 2n - 1n] : [0n, BigInt.asIntN(bits, range - 1n)];
-      e.setX('rd', e.select(e.lt(rounded, e.f64(0)), e.i64(least), e.i64(most)));
-    },
+    () =>
+      e.rarely(() => {
+        // A NaN counts as the largest (table "Domains of float-to-integer conversions").
+        e.raiseFlags(e.i32(INVALID));
+        const range = 1n << BigInt(bits);
+        const [least, most] = signed ? [-range / 2n, range / 2n - 1n] : [0n, BigInt.asIntN(bits, range - 1n)];
+        e.setX('rd', e.select(e.lt(rounded, e.f64(0)), e.i64(least), e.i64(most)));
+      }),
   );
 }
 
@@ -77,14 +78,16 @@ export function fromInteger<B extends I32 | I64, V extends F32 | F64>(
     // A reserved mode is illegal even where the mode has no say.
     const mode = e.roundingMode();
     if (bits > precision) {
-      e.if(e.and(e.eqz(fits(e, value, precision, signed)), e.eqz(e.hostRounds())), () => {
-        const size = e.bind(signed ? absolute(e, value) : value);
-        const unused = e.add(e.clz(size), e.ctz(size));
-        const exact = e.bind(e.geU(unused, e.i64(64 - precision)));
-        const known = e.or(e.ne(exact, e.i32(0)), e.eq(mode, e.i32(ROUNDING.nearestEven)));
-        e.if(e.eqz(known), () => e.soft(from, format.name, mode, value));
-        raiseInexactIf(e, e.eqz(exact));
-      });
+      e.if(e.and(e.eqz(fits(e, value, precision, signed)), e.eqz(e.hostRounds())), () =>
+        e.rarely(() => {
+          const size = e.bind(signed ? absolute(e, value) : value);
+          const unused = e.add(e.clz(size), e.ctz(size));
+          const exact = e.bind(e.geU(unused, e.i64(64 - precision)));
+          const known = e.or(e.ne(exact, e.i32(0)), e.eq(mode, e.i32(ROUNDING.nearestEven)));
+          e.if(e.eqz(known), () => e.soft(from, format.name, mode, value));
+          raiseInexactIf(e, e.eqz(exact));
+        }),
+      );
     }
     format.write(e, format.bits(e, convert(e, value, signed)));
   };
@@ -144,27 +147,28 @@ export const doubleToSingle: Semantics = (e) => {
   e.if(
     e.and(isNormal, e.hostRounds()),
     () => SINGLE.write(e, SINGLE.bits(e, single)),
-    () => {
-      const mode = e.roundingMode();
-      e.if(
-        e.ne(single, single),
-        () => {
-          e.if(isSignaling(e, DOUBLE, bits), () => e.raiseFlags(e.i32(INVALID)));
-          SINGLE.write(e, SINGLE.constant(e, canonicalNan(SINGLE)));
-        },
-        () => {
-          const exact = e.bind(e.eq(e.promote(single), value));
-          const nearest = e.eq(mode, e.i32(ROUNDING.nearestEven));
-          const underflows = e.and(
-            isFiniteNumber(e, SINGLE, SINGLE.bits(e, single)),
-            underflowsAgain(e, mode),
-          );
-          const known = e.or(e.and(nearest, isNormal), underflows);
-          e.if(e.eqz(e.or(e.ne(exact, e.i32(0)), known)), () => e.soft('toF32', 'f64', mode, bits));
-          raiseInexactIf(e, e.eqz(exact));
-          SINGLE.write(e, SINGLE.bits(e, single));
-        },
-      );
-    },
+    () =>
+      e.rarely(() => {
+        const mode = e.roundingMode();
+        e.if(
+          e.ne(single, single),
+          () => {
+            e.if(isSignaling(e, DOUBLE, bits), () => e.raiseFlags(e.i32(INVALID)));
+            SINGLE.write(e, SINGLE.constant(e, canonicalNan(SINGLE)));
+          },
+          () => {
+            const exact = e.bind(e.eq(e.promote(single), value));
+            const nearest = e.eq(mode, e.i32(ROUNDING.nearestEven));
+            const underflows = e.and(
+              isFiniteNumber(e, SINGLE, SINGLE.bits(e, single)),
+              underflowsAgain(e, mode),
+            );
+            const known = e.or(e.and(nearest, isNormal), underflows);
+            e.if(e.eqz(e.or(e.ne(exact, e.i32(0)), known)), () => e.soft('toF32', 'f64', mode, bits));
+            raiseInexactIf(e, e.eqz(exact));
+            SINGLE.write(e, SINGLE.bits(e, single));
+          },
+        );
+      }),
   );
 };

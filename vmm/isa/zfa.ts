@@ -3,7 +3,14 @@ import { canonicalNan, comparison, minimumOrMaximum } from './float-compare.ts';
 import { DOUBLE, exponentAt, type FloatFormat, INVALID, raiseInexactIf, SINGLE } from './float-format.ts';
 import { HALF } from './float-half.ts';
 import { roundToIntegral } from './float-round.ts';
-import { broughtBy, type Extension, entriesOf, type Instruction, type Semantics } from './instruction.ts';
+import {
+  broughtBy,
+  type Extension,
+  entriesOf,
+  type Instruction,
+  type Semantics,
+  seldomUsed,
+} from './instruction.ts';
 
 const entry = entriesOf('Zfa');
 
@@ -22,7 +29,7 @@ export const ZFA: readonly Instruction[] = [
     ),
     ['Zfa', 'D'],
   ),
-];
+].map(seldomUsed);
 
 function entries<B extends I32 | I64, V extends F32 | F64>(
   format: FloatFormat<B, V>,

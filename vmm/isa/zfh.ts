@@ -11,7 +11,7 @@ import {
   integerToHalf,
   singleToHalf,
 } from './float-half.ts';
-import { broughtBy, entriesOf, type Instruction } from './instruction.ts';
+import { broughtBy, entriesOf, type Instruction, seldomUsed } from './instruction.ts';
 
 const entry = entriesOf('Zfhmin');
 
@@ -72,7 +72,7 @@ export const ZFHMIN: readonly Instruction[] = [
     }),
     ['Zfhmin', 'D'],
   ),
-];
+].map(seldomUsed);
 
 /** What Zfh (unprivileged, "Zfh" and "Zfhmin" Extensions for Half-Precision Floating-Point) has beyond Zfhmin. */
 export const ZFH: readonly Instruction[] = floatEntries(
@@ -85,4 +85,4 @@ export const ZFH: readonly Instruction[] = floatEntries(
     fused: fusedHalf,
     fromInteger: integerToHalf,
   },
-);
+).map(seldomUsed);

@@ -1,0 +1,140 @@
+import { afterAll, expect, test } from 'vitest';
+import { ImageFolder, qemuCheck, qemuImg } from '../../../test/support/disk-images.ts';
+import { random, SEED } from '../../../test/support/random.ts';
+import { StampedDisk, stampedContents } from '../../../test/support/stamped-disk.ts';
+import { describeWith } from '../../../test/support/tools.ts';
+import { PowerCut, VolatileFile } from '../../../test/support/volatile-file.ts';
+import type { BlockImage, ImageFile } from '../../contracts/storage.ts';
+import { MemoryFile } from '../memory-file.ts';
+import { RawImage } from '../raw.ts';
+import { checkQcow2 } from './check.ts';
+import { openQcow2 } from './image.ts';
+
+const SIZE = 256 << 10;
+const LONGEST = 40 << 10;
+/** Cuts of each variant: one run has several, each image continuing with what the cut before left. */
+const RUNS = 10;
+const CUTS_A_RUN = 5;
+const STEPS = 60;
+/** Starting a program costs more than all of the rest. */
+const QEMU_CHECKS_EVERY = 10;
+
+interface Variant {
+  readonly name: string;
+  readonly options: string;
+  readonly filled?: boolean;
+  readonly compressed?: boolean;
+  readonly backing?: boolean;
+  readonly snapshot?: boolean;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { name: 'version 2', options: 'compat=0.10,cluster_size=4k' },
+  { name: 'clusters of 512 bytes', options: 'cluster_size=512' },
+  { name: 'clusters of 512 bytes, wide refcounts', options: 'cluster_size=512,refcount_bits=64' },
+  { name: 'clusters of 512 bytes, narrow refcounts', options: 'cluster_size=512,refcount_bits=1' },
+  { name: 'clusters of 64 KiB', options: 'cluster_size=64k' },
+  { name: 'clusters of 2 MiB', options: 'cluster_size=2M' },
+  { name: 'full', options: 'cluster_size=4k', filled: true },
+  { name: 'preallocated', options: 'cluster_size=4k,preallocation=metadata' },
+  { name: 'lazy refcounts', options: 'cluster_size=512,lazy_refcounts=on' },
+  { name: 'compressed', options: 'cluster_size=4k', filled: true, compressed: true },
+  { name: 'compressed, clusters of 512 bytes', options: 'cluster_size=512', filled: true, compressed: true },
+  { name: 'backing file', options: 'cluster_size=4k', filled: true, backing: true },
+  { name: 'backing file, version 2', options: 'cluster_size=4k,compat=0.10', filled: true, backing: true },
+  { name: 'snapshot', options: 'cluster_size=4k', filled: true, snapshot: true },
+  { name: 'snapshot, clusters of 512 bytes', options: 'cluster_size=512', filled: true, snapshot: true },
+  {
+    name: 'snapshot of compressed',
+    options: 'cluster_size=4k',
+    filled: true,
+    compressed: true,
+    snapshot: true,
+  },
+  { name: 'subclusters', options: 'extended_l2=on,cluster_size=16k' },
+  {
+    name: 'subclusters, backing file',
+    options: 'extended_l2=on,cluster_size=16k',
+    filled: true,
+    backing: true,
+  },
+  { name: 'subclusters, snapshot', options: 'extended_l2=on,cluster_size=16k', filled: true, snapshot: true },
+  {
+    name: 'subclusters of compressed',
+    options: 'extended_l2=on,cluster_size=16k',
+    filled: true,
+    compressed: true,
+  },
+];
+
+describeWith(['qemu-img'], `after a power cut (seed ${SEED})`, () => {
+  const folder = new ImageFolder();
+  const filled = stampedContents(SIZE);
+  folder.write('base', filled);
+  afterAll(() => folder.remove());
+
+  test.each(VARIANTS)('the image is consistent and every flushed write is there: $name', (variant) => {
+    const contents = makeImage(variant);
+    let cuts = 0;
+    for (let run = 0; run < RUNS; run++) {
+      const dice = random(SEED + run);
+      const disk = new StampedDisk(SIZE, variant.filled === true);
+      let bytes = contents;
+      for (let cut = 0; cut < CUTS_A_RUN; cut++, cuts++) {
+        bytes = runUntilCut(bytes, disk, dice);
+        const { corruptions } = checkQcow2(new MemoryFile(bytes), 'image');
+        expect(corruptions, `run ${run}, cut ${cut}`).toEqual([]);
+        if (cuts % QEMU_CHECKS_EVERY === 0) {
+          folder.write('cut', bytes);
+          const report = qemuCheck(folder, 'cut');
+          expect(report.corruptions, report.text).toBe(0);
+        }
+        const image = open(new MemoryFile(bytes, { readOnly: true }));
+        disk.verify(image);
+      }
+      if (variant.snapshot === true) {
+        const image = open(new MemoryFile(bytes, { readOnly: true }), 'before');
+        new StampedDisk(SIZE, true).verify(image);
+      }
+    }
+    expect(cuts).toBe(RUNS * CUTS_A_RUN);
+  });
+
+  /** Random requests to an image until the power goes, at a random one of the host's requests; returns what is left. */
+  function runUntilCut(bytes: Uint8Array, disk: StampedDisk, dice: ReturnType<typeof random>): Uint8Array {
+    // Most cuts hit the first few commits of a session, some a later one.
+    const cutAt = 1 + dice.below(dice.pick([10, 100, 400]));
+    const file = new VolatileFile(bytes, dice, cutAt);
+    try {
+      const image = open(file);
+      for (let step = 0; step < STEPS; step++) disk.step(image, dice, LONGEST);
+      image.close();
+    } catch (error) {
+      if (!(error instanceof PowerCut)) throw error;
+    }
+    return file.survivors();
+  }
+
+  function open(file: ImageFile, snapshot?: string): BlockImage {
+    return openQcow2(file, {
+      name: 'image',
+      readOnly: file.readOnly,
+      snapshot,
+      openBacking: (name) =>
+        new RawImage(new MemoryFile(filled, { readOnly: true }), { name, readOnly: true, guessed: false }),
+    });
+  }
+
+  function makeImage({ options, filled: full, compressed, backing, snapshot }: Variant): Uint8Array {
+    const flags = compressed === true ? ['-c'] : [];
+    if (backing === true) {
+      qemuImg(folder, 'create', '-f', 'qcow2', '-b', 'base', '-F', 'raw', '-o', options, 'image');
+    } else if (full === true) {
+      qemuImg(folder, 'convert', ...flags, '-f', 'raw', '-O', 'qcow2', '-o', options, 'base', 'image');
+    } else {
+      qemuImg(folder, 'create', '-f', 'qcow2', '-o', options, 'image', `${SIZE}`);
+    }
+    if (snapshot === true) qemuImg(folder, 'snapshot', '-c', 'before', 'image');
+    return folder.read('image');
+  }
+});
