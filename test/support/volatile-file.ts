@@ -8,28 +8,34 @@ const SECTOR_BYTES = 512;
 /** Thrown in the middle of what the program does with its file: the power is gone. */
 export class PowerCut extends Error {}
 
+/** When the power goes: at a request that changes the file, counted from the sync of this number on, or from the start. */
+export interface CutPoint {
+  readonly syncs: number;
+  readonly requests: number;
+}
+
 /**
  * A file that keeps only what was synced. When the power is cut, each sector that was written since then holds any of what it
  * held since, and the file has any of the sizes that it had.
  */
 export class VolatileFile implements ImageFile {
   readonly readOnly = false;
-  /** Requests that change the file so far. */
-  requests = 0;
   readonly #latest: MemoryFile;
   readonly #random: Random;
-  readonly #cutAt: number;
+  #syncsLeft: number;
+  #requestsLeft: number;
   /** Contents of each sector that was written since the last sync, the synced one first. */
   #versions = new Map<number, Uint8Array[]>();
   #sizes: number[];
   #dead = false;
 
-  /** Cuts the power at the request of number `cutAt`, of which any part may still be done. */
-  constructor(contents: Uint8Array, random: Random, cutAt = Number.POSITIVE_INFINITY) {
+  /** Of the request at which the power goes, any part may still be done. */
+  constructor(contents: Uint8Array, random: Random, { syncs, requests }: CutPoint) {
     this.#latest = new MemoryFile(contents);
     this.#sizes = [contents.length];
     this.#random = random;
-    this.#cutAt = cutAt;
+    this.#syncsLeft = syncs;
+    this.#requestsLeft = requests;
   }
 
   get size(): number {
@@ -65,6 +71,7 @@ export class VolatileFile implements ImageFile {
 
   sync(): void {
     if (this.#nextIsLast()) this.#cut();
+    this.#syncsLeft--;
     this.#versions = new Map();
     this.#sizes = [this.#latest.size];
   }
@@ -94,7 +101,7 @@ export class VolatileFile implements ImageFile {
 
   #nextIsLast(): boolean {
     if (this.#dead) throw new PowerCut();
-    return ++this.requests >= this.#cutAt;
+    return this.#syncsLeft <= 0 && --this.#requestsLeft <= 0;
   }
 
   #cut(): never {

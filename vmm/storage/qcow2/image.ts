@@ -20,9 +20,14 @@ export interface Qcow2Options {
   readonly readOnly: boolean;
   /** ID or name of an internal snapshot: the disk as it was then, which can only be read. */
   readonly snapshot?: string | undefined;
+  /** Memory for the tables that were used last, in bytes. Default: enough for 64 GiB of disk with clusters of 64 KiB. */
+  readonly cacheBytes?: number | undefined;
   /** Opens the backing file, whose format is null where the image does not tell. */
   readonly openBacking: (name: string, format: string | null) => BlockImage;
 }
+
+/** An L2 table of 64 KiB maps 512 MiB with clusters of that size. */
+const CACHE_BYTES = 8 << 20;
 
 /**
  * Opens a qcow2 image of version 2 or 3. One that was not closed after lazy counting is repaired first ("Dirty bit").
@@ -30,7 +35,7 @@ export interface Qcow2Options {
  * @throws VmError `bad-file` for what is no image, is damaged, or needs what is not supported; `io` when the host fails.
  */
 export function openQcow2(file: ImageFile, options: Qcow2Options): Qcow2Image {
-  const { name, snapshot } = options;
+  const { name, snapshot, cacheBytes = CACHE_BYTES } = options;
   const readOnly = options.readOnly || file.readOnly || snapshot !== undefined;
   const ordered = new OrderedFile(file);
   let header = readHeader(ordered, name);
@@ -51,7 +56,7 @@ export function openQcow2(file: ImageFile, options: Qcow2Options): Qcow2Image {
         header = readHeader(ordered, name);
       }
     }
-    return new Qcow2Image(ordered, header, backing, { name, readOnly, snapshot });
+    return new Qcow2Image(ordered, header, backing, { name, readOnly, snapshot, cacheBytes });
   } catch (error) {
     backing?.close();
     throw error;
@@ -77,7 +82,7 @@ export class Qcow2Image implements BlockImage {
     file: OrderedFile,
     header: Header,
     backing: BlockImage | null,
-    { name, readOnly, snapshot }: { name: string; readOnly: boolean; snapshot?: string | undefined },
+    { name, readOnly, snapshot, cacheBytes }: Required<Omit<Qcow2Options, 'openBacking'>>,
   ) {
     this.#file = file;
     this.#header = header;
@@ -88,10 +93,10 @@ export class Qcow2Image implements BlockImage {
         ? null
         : findSnapshot(readSnapshots(file, header, name).snapshots, snapshot, name);
     const l1 = readTable(file, (this.#snapshot ?? header).l1Offset, (this.#snapshot ?? header).l1Entries * 8);
-    const mapping = new Mapping(file, l1, header, name);
+    const mapping = new Mapping(file, l1, header, name, cacheBytes);
     this.#reader = new Reader(file, header, mapping, backing, name);
     this.#size = (this.#snapshot ?? header).size;
-    this.#store = readOnly ? null : openStore(file, header, mapping, name);
+    this.#store = readOnly ? null : openStore(file, header, mapping, name, cacheBytes);
     this.#writer = this.#store === null ? null : new Writer(this.#store, this.#reader);
   }
 

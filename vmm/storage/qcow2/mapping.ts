@@ -5,9 +5,6 @@ import type { Geometry } from './geometry.ts';
 import type { Table } from './table.ts';
 import { TableCache } from './table-cache.ts';
 
-/** Maps 64 GiB of disk with clusters of 64 KiB. */
-const L2_CACHE_BYTES = 8 << 20;
-
 /** A range of the disk whose bytes come from one place. */
 export interface Run {
   /** `hole`: the backing disk's, or zero. `data`: in the file from `host` on. */
@@ -36,13 +33,14 @@ export class Mapping {
     l1: Table,
     { geometry, version }: { geometry: Geometry; version: 2 | 3 },
     name: string,
+    cacheBytes: number,
   ) {
     this.#file = file;
     this.#geometry = geometry;
     this.#name = name;
     this.#zeroClusters = version === 3;
     this.l1 = l1;
-    this.tables = new TableCache(file, geometry.clusterBytes, L2_CACHE_BYTES);
+    this.tables = new TableCache(file, geometry.clusterBytes, cacheBytes);
   }
 
   /** Where the L1 entry for `offset` of the disk lies in the L1 table. */

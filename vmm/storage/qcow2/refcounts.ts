@@ -7,9 +7,6 @@ import { countBytes, getCount, setCount } from './refcount-block.ts';
 import type { Table } from './table.ts';
 import { TableCache } from './table-cache.ts';
 
-/** Counts 64 GiB of file with clusters of 64 KiB and 16 bits a count. */
-const CACHE_BYTES = 2 << 20;
-
 /** Clusters in a row. */
 export interface Clusters {
   readonly first: number;
@@ -41,12 +38,19 @@ export class Refcounts {
   /** No cluster below is free, but for those in `#free`. */
   #searchFrom = 0;
 
-  constructor(file: ImageFile, table: Table, geometry: Geometry, metadata: MetadataMap, name: string) {
+  constructor(
+    file: ImageFile,
+    table: Table,
+    geometry: Geometry,
+    metadata: MetadataMap,
+    name: string,
+    cacheBytes: number,
+  ) {
     this.table = table;
     this.#geometry = geometry;
     this.#name = name;
     this.metadata = metadata;
-    this.blocks = new TableCache(file, geometry.clusterBytes, CACHE_BYTES);
+    this.blocks = new TableCache(file, geometry.clusterBytes, cacheBytes);
   }
 
   /** Changes should be committed before more are made. */

@@ -23,7 +23,13 @@ export function readTable(file: ImageFile, offset: number, length: number): Tabl
  *
  * @throws VmError `bad-file` when its tables lie outside the file or overlap: writing would make it worse.
  */
-export function openStore(file: OrderedFile, header: Header, mapping: Mapping, name: string): Store {
+export function openStore(
+  file: OrderedFile,
+  header: Header,
+  mapping: Mapping,
+  name: string,
+  cacheBytes: number,
+): Store {
   const { geometry } = header;
   const table = readTable(
     file,
@@ -31,7 +37,9 @@ export function openStore(file: OrderedFile, header: Header, mapping: Mapping, n
     header.refcountTableClusters * geometry.clusterBytes,
   );
   const metadata = mapMetadata(file, header, mapping.l1, table, name);
-  return new Store(file, header, mapping, new Refcounts(file, table, geometry, metadata, name), name);
+  // A block of refcounts covers four times what an L2 table maps.
+  const refcounts = new Refcounts(file, table, geometry, metadata, name, cacheBytes / 4);
+  return new Store(file, header, mapping, refcounts, name);
 }
 
 function mapMetadata(
