@@ -36,7 +36,7 @@ const GUESTS: readonly (readonly [
 ];
 
 /** Steps after which machines are compared; guests that end do so before. */
-const STEPS = 500_000;
+const STEPS = 200_000;
 const HOT_AFTER = 4;
 
 function run(

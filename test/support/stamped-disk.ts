@@ -52,6 +52,13 @@ export class StampedDisk {
     }
   }
 
+  /** The same possibilities, to verify more than one image. */
+  clone(): StampedDisk {
+    const copy = new StampedDisk(this.size, false);
+    for (const [sector, possible] of this.#possible.entries()) copy.#possible[sector] = new Set(possible);
+    return copy;
+  }
+
   /** Fails unless each sector of `image` is one that is possible; from then on it is the only one. */
   verify(image: BlockImage): void {
     expect(image.size).toBe(this.size);

@@ -123,7 +123,9 @@ function levels({ levels: all }: WalkAnswer): HTMLElement {
 }
 
 function flagChips(flags: string, memoryType?: keyof typeof MEMORY_TYPES): HTMLElement {
-  const chips = PTE_FLAGS.map(([flag, meaning]) => {
+  // N has a place only where it is set: few tables use it, and the row has no room to spare.
+  const shown = PTE_FLAGS.filter(([flag]) => flag !== 'N' || flags.includes(flag));
+  const chips = shown.map(([flag, meaning]) => {
     const on = flags.includes(flag);
     return element(
       'span',

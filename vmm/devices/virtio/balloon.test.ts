@@ -94,8 +94,16 @@ describe('virtio 1.2, 5.5 Traditional Memory Balloon Device', () => {
     driver.write(REGISTER.config + 4, 50);
     expect(device.actualPages).toBe(50);
     driver.write(REGISTER.config, 9);
-    driver.slot.write(REGISTER.config + 4, 1, 9);
     expect([get32(driver.config(0, 4), 0), device.actualPages]).toEqual([77, 50]);
+  });
+
+  test('5.5.6.2.1: byte by byte, the actual size counts with its last byte', () => {
+    for (const [index, byte] of [0x78, 0x56, 0x34].entries())
+      driver.slot.write(REGISTER.config + 4 + index, 1, byte);
+    expect(device.actualPages).toBe(0);
+    driver.slot.write(REGISTER.config + 7, 1, 0x12);
+    expect(device.actualPages).toBe(0x1234_5678);
+    expect(get32(driver.config(4, 4), 0)).toBe(0x1234_5678);
   });
 
   test('5.5.6: pages that are no RAM are passed over', () => {

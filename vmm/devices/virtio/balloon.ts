@@ -86,6 +86,8 @@ export class VirtioBalloon implements VirtioDevice {
   #target = 0;
   #actual = 0;
   #poison = 0;
+  /** Bytes of `actual` and of `poison_val` as they are written one by one. */
+  readonly #partial = { actual: new Uint8Array(4), poison: new Uint8Array(4) };
   /** The buffer kept to ask for statistics with (section 5.5.6.3). */
   #held: ChainIdentity | undefined;
   /** The driver has given statistics since its reset. */
@@ -131,10 +133,8 @@ export class VirtioBalloon implements VirtioDevice {
   }
 
   writeConfig(offset: number, size: AccessSize, value: number): void {
-    // Values are taken whole, as drivers write them (section 5.5.6.2.1).
-    if (size !== 4) return;
-    if (offset === FIELD.actual) this.#actual = value;
-    else if (offset === FIELD.poison) this.#poison = value;
+    for (let index = 0; index < size; index += 1)
+      this.#writeByte(offset + index, (value >>> (8 * index)) & 0xff);
   }
 
   notified(index: number): void {
@@ -152,6 +152,8 @@ export class VirtioBalloon implements VirtioDevice {
   reset(): void {
     this.#actual = 0;
     this.#poison = 0;
+    this.#partial.actual.fill(0);
+    this.#partial.poison.fill(0);
     this.#held = undefined;
     this.#reported = false;
   }
@@ -162,6 +164,8 @@ export class VirtioBalloon implements VirtioDevice {
       target: this.#target,
       actual: this.#actual,
       poison: this.#poison,
+      partialActual: this.#partial.actual.slice(),
+      partialPoison: this.#partial.poison.slice(),
       reported: this.#reported,
       held: this.#held === undefined ? [] : [this.#held.id, this.#held.slots, this.#held.descriptors],
     };
@@ -177,6 +181,8 @@ export class VirtioBalloon implements VirtioDevice {
     this.#target = from.number('target');
     this.#actual = from.number('actual');
     this.#poison = from.number('poison');
+    this.#partial.actual.set(from.bytes('partialActual', 4));
+    this.#partial.poison.set(from.bytes('partialPoison', 4));
     this.#reported = from.boolean('reported');
     this.#held =
       id === undefined || slots === undefined || descriptors === undefined
@@ -186,6 +192,18 @@ export class VirtioBalloon implements VirtioDevice {
 
   get #features(): bigint {
     return this.#transport?.features ?? 0n;
+  }
+
+  /** Legacy drivers write byte by byte, and a value counts once its last byte is there (section 5.5.6.2.1). */
+  #writeByte(offset: number, byte: number): void {
+    const { actual, poison } = this.#partial;
+    if (offset >= FIELD.actual && offset < FIELD.actual + 4) {
+      actual[offset - FIELD.actual] = byte;
+      if (offset === FIELD.actual + 3) this.#actual = get32(actual, 0);
+    } else if (offset >= FIELD.poison && offset < FIELD.poison + 4) {
+      poison[offset - FIELD.poison] = byte;
+      if (offset === FIELD.poison + 3) this.#poison = get32(poison, 0);
+    }
   }
 
   /**

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FEATURE, INTERRUPT } from './constants.ts';
 import { get16 } from './little-endian.ts';
+import { REGISTER } from './mmio-registers.ts';
 import { FRAME_MAX, VirtioNetwork } from './network.ts';
 import { LEGACY, MANNERS, type Manner, SPLIT, TestDriver } from './testing/driver.ts';
 import { TestMemory } from './testing/memory.ts';
@@ -113,6 +114,20 @@ describe('virtio 1.2, 5.1 Network Device', () => {
     expect(driver.acknowledge()).toBe(INTERRUPT.config);
     card.setLink(false);
     expect(driver.acknowledge()).toBe(0);
+  });
+
+  test('5.1.4.3: the address is a legacy driver’s to write, until the reset', () => {
+    driver.slot.write(REGISTER.config + 5, 1, 0x99);
+    expect([...driver.config(0, 6)]).toEqual([...MAC]);
+    start(MAC_FEATURE, LEGACY);
+    for (let index = 0; index < 6; index += 1) driver.slot.write(REGISTER.config + index, 1, index);
+    driver.slot.write(REGISTER.config + 6, 1, 0);
+    expect([...driver.config(0, 8)]).toEqual([0, 1, 2, 3, 4, 5, 1, 0]);
+    const saved = structuredClone(driver.slot.save());
+    driver.slot.reset();
+    expect([...driver.config(0, 6)]).toEqual([...MAC]);
+    driver.slot.restore(saved);
+    expect([...driver.config(0, 6)]).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
   test('5.1.3: no offload is offered', () => {

@@ -1,5 +1,5 @@
 import { VmError } from '../../base/vm-error.ts';
-import type { Saved } from '../../contracts/device.ts';
+import type { AccessSize, Saved } from '../../contracts/device.ts';
 import { SavedReader } from '../saved.ts';
 import type { Chain } from './chain.ts';
 import { FEATURE as COMMON, DEVICE_ID, has } from './constants.ts';
@@ -42,7 +42,7 @@ export class VirtioNetwork implements VirtioDevice {
   readonly features = FEATURE.mac | FEATURE.mergeableBuffers | FEATURE.status;
   readonly queues = 2;
   readonly configRegisters = [
-    { name: 'mac', offset: 0, size: 1, count: 6, access: 'read', description: 'Address of the card' },
+    { name: 'mac', offset: 0, size: 1, count: 6, description: 'Address of the card' },
     {
       name: 'status',
       offset: 6,
@@ -52,6 +52,8 @@ export class VirtioNetwork implements VirtioDevice {
     },
   ] as const;
   readonly #ports: NetworkPorts;
+  /** As the host has set it, and as a legacy driver may have changed it. */
+  readonly #ownMac: Uint8Array;
   readonly #mac: Uint8Array;
   #transport: VirtioTransport | undefined;
   #linkUp = true;
@@ -61,6 +63,7 @@ export class VirtioNetwork implements VirtioDevice {
   constructor(ports: NetworkPorts, { mac }: NetworkOptions) {
     if (mac.length !== 6) throw new VmError('bad-config', 'the address of a network card has six bytes');
     this.#ports = ports;
+    this.#ownMac = mac.slice();
     this.#mac = mac.slice();
   }
 
@@ -87,7 +90,7 @@ export class VirtioNetwork implements VirtioDevice {
     return true;
   }
 
-  /** The other end would take frames again. */
+  /** The other end would take frames again. To be called after a restore too, for the other end then is another one. */
   transmitMore(): void {
     this.#transmit();
   }
@@ -106,7 +109,13 @@ export class VirtioNetwork implements VirtioDevice {
     return config;
   }
 
-  writeConfig(): void {}
+  /** The address is a legacy driver's to write (section 5.1.4.3). Which frames come is the other end's matter. */
+  writeConfig(offset: number, size: AccessSize, value: number): void {
+    if (!this.#transport?.legacy) return;
+    for (let index = 0; index < size && offset + index < this.#mac.length; index += 1) {
+      this.#mac[offset + index] = value >>> (8 * index);
+    }
+  }
 
   notified(index: number): void {
     if (index === TRANSMIT) {
@@ -119,18 +128,21 @@ export class VirtioNetwork implements VirtioDevice {
 
   reset(): void {
     // Whoever waits for room is told, and finds that nobody listens.
+    this.#mac.set(this.#ownMac);
     const starved = this.#starved;
     this.#starved = false;
     if (starved) this.#ports.receiveMore();
   }
 
   save(): Saved {
-    return { version: 1, linkUp: this.#linkUp, starved: this.#starved };
+    return { version: 1, mac: this.#mac.slice(), linkUp: this.#linkUp, starved: this.#starved };
   }
 
   restore(saved: Saved): void {
     const from = new SavedReader(saved, 'the network card', 1);
+    const mac = from.bytes('mac', 6);
     this.#linkUp = from.boolean('linkUp');
+    this.#mac.set(mac);
     this.#starved = from.boolean('starved');
   }
 

@@ -82,7 +82,7 @@ export class Qcow2Image implements BlockImage {
     file: OrderedFile,
     header: Header,
     backing: BlockImage | null,
-    { name, readOnly, snapshot, cacheBytes }: Required<Omit<Qcow2Options, 'openBacking'>>,
+    { name, readOnly, snapshot, cacheBytes }: Omit<Qcow2Options, 'openBacking'> & { cacheBytes: number },
   ) {
     this.#file = file;
     this.#header = header;

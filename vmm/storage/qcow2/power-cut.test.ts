@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { ImageFolder, qemuCheck, qemuImg } from '../../../test/support/disk-images.ts';
-import { random, SEED } from '../../../test/support/random.ts';
+import { type Random, random, SEED } from '../../../test/support/random.ts';
 import { StampedDisk, stampedContents } from '../../../test/support/stamped-disk.ts';
 import { describeWith } from '../../../test/support/tools.ts';
 import { PowerCut, VolatileFile } from '../../../test/support/volatile-file.ts';
@@ -29,6 +29,8 @@ interface Variant {
   readonly backing?: boolean;
   readonly snapshot?: boolean;
   readonly size?: number;
+  /** All clusters that the refcount table can count are counted as used. */
+  readonly exhausted?: boolean;
 }
 
 const VARIANTS: readonly Variant[] = [
@@ -47,6 +49,13 @@ const VARIANTS: readonly Variant[] = [
   { name: 'backing file, version 2', options: 'cluster_size=4k,compat=0.10', filled: true, backing: true },
   { name: 'snapshot', options: 'cluster_size=4k', filled: true, snapshot: true },
   { name: 'snapshot, clusters of 512 bytes', options: 'cluster_size=512', filled: true, snapshot: true },
+  {
+    name: 'a refcount table that has to grow',
+    options: 'cluster_size=512,refcount_bits=64',
+    filled: true,
+    snapshot: true,
+    size: 1792 << 10,
+  },
   {
     name: 'snapshot of compressed',
     options: 'cluster_size=4k',
@@ -70,6 +79,29 @@ const VARIANTS: readonly Variant[] = [
   },
 ];
 
+/** Small ones, which are cut at each request in turn. */
+const CUT_EVERYWHERE: readonly Variant[] = [
+  { name: 'clusters of 512 bytes', options: 'cluster_size=512,refcount_bits=64', size: 64 << 10 },
+  {
+    name: 'a snapshot',
+    options: 'cluster_size=512,refcount_bits=64',
+    filled: true,
+    snapshot: true,
+    size: 64 << 10,
+  },
+  {
+    name: 'a refcount table that grows',
+    options: 'cluster_size=512,refcount_bits=64',
+    filled: true,
+    snapshot: true,
+    exhausted: true,
+    size: 64 << 10,
+  },
+];
+const EVERYWHERE_STEPS = 20;
+/** How often it is drawn what survives one cut. */
+const SAMPLES = 6;
+
 describeWith(['qemu-img'], `after a power cut (seed ${SEED})`, () => {
   const folder = new ImageFolder();
   let filled: Uint8Array;
@@ -77,8 +109,6 @@ describeWith(['qemu-img'], `after a power cut (seed ${SEED})`, () => {
 
   test.each(VARIANTS)('the image is consistent and every flushed write is there: $name', (variant) => {
     const size = variant.size ?? SIZE;
-    filled = stampedContents(size);
-    folder.write('base', filled);
     const contents = makeImage(variant);
     let cuts = 0;
     for (let run = 0; run < RUNS; run++) {
@@ -86,7 +116,14 @@ describeWith(['qemu-img'], `after a power cut (seed ${SEED})`, () => {
       const disk = new StampedDisk(size, variant.filled === true);
       let bytes = contents;
       for (let cut = 0; cut < CUTS_A_RUN; cut++, cuts++) {
-        bytes = runUntilCut(bytes, disk, dice);
+        // Anywhere, or near the barriers of some commit.
+        const place = dice.pick([
+          { syncs: 0, requests: 1 + dice.below(dice.pick([10, 100, 400])) },
+          { syncs: 1 + dice.below(dice.pick([5, 20])), requests: 1 + dice.below(8) },
+        ]);
+        const file = new VolatileFile(bytes, dice, place);
+        runUntilCut(file, disk, dice, STEPS);
+        bytes = file.survivors();
         const { corruptions } = checkQcow2(new MemoryFile(bytes), 'image');
         expect(corruptions, `run ${run}, cut ${cut}`).toEqual([]);
         if (cuts % QEMU_CHECKS_EVERY === 0) {
@@ -105,22 +142,35 @@ describeWith(['qemu-img'], `after a power cut (seed ${SEED})`, () => {
     expect(cuts).toBe(RUNS * CUTS_A_RUN);
   });
 
-  /** Random requests to an image until the power goes, at a random one of the host's requests; returns what is left. */
-  function runUntilCut(bytes: Uint8Array, disk: StampedDisk, dice: ReturnType<typeof random>): Uint8Array {
-    // Anywhere, or near the barriers of some commit.
-    const cut = dice.pick([
-      { syncs: 0, requests: 1 + dice.below(dice.pick([10, 100, 400])) },
-      { syncs: 1 + dice.below(dice.pick([5, 20])), requests: 1 + dice.below(8) },
-    ]);
-    const file = new VolatileFile(bytes, dice, cut);
+  test.each(CUT_EVERYWHERE)('no moment is a bad one: $name', (variant) => {
+    const contents = makeImage(variant);
+    for (let seed = SEED; seed < SEED + 4; seed++) {
+      for (let requests = 1, cut = true; cut; requests++) {
+        const disk = new StampedDisk(variant.size ?? SIZE, variant.filled === true);
+        const file = new VolatileFile(contents, random(seed + 1000 * requests), { syncs: 0, requests });
+        cut = runUntilCut(file, disk, random(seed), EVERYWHERE_STEPS);
+        for (let sample = 0; sample < SAMPLES; sample++) {
+          const bytes = file.survivors();
+          const what = `seed ${seed}, cut at ${requests}, sample ${sample}`;
+          expect(checkQcow2(new MemoryFile(bytes), 'image').corruptions, what).toEqual([]);
+          disk.clone().verify(open(new MemoryFile(bytes, { readOnly: true })));
+        }
+        expect(requests).toBeLessThan(2000);
+      }
+    }
+  });
+
+  /** Random requests to an image until the power goes; false when it did not. */
+  function runUntilCut(file: VolatileFile, disk: StampedDisk, dice: Random, steps: number): boolean {
     try {
       const image = open(file);
-      for (let step = 0; step < STEPS; step++) disk.step(image, dice, LONGEST);
+      for (let step = 0; step < steps; step++) disk.step(image, dice, LONGEST);
       image.close();
+      return false;
     } catch (error) {
-      if (!(error instanceof PowerCut)) throw error;
+      if (error instanceof PowerCut) return true;
+      throw error;
     }
-    return file.survivors();
   }
 
   function open(file: ImageFile, snapshot?: string): BlockImage {
@@ -134,16 +184,41 @@ describeWith(['qemu-img'], `after a power cut (seed ${SEED})`, () => {
     });
   }
 
-  function makeImage({ options, filled: full, compressed, backing, snapshot }: Variant): Uint8Array {
+  function makeImage(variant: Variant): Uint8Array {
+    const { options, filled: full, compressed, backing, snapshot, size = SIZE } = variant;
+    filled = stampedContents(size);
+    folder.write('base', filled);
     const flags = compressed === true ? ['-c'] : [];
     if (backing === true) {
       qemuImg(folder, 'create', '-f', 'qcow2', '-b', 'base', '-F', 'raw', '-o', options, 'image');
     } else if (full === true) {
       qemuImg(folder, 'convert', ...flags, '-f', 'raw', '-O', 'qcow2', '-o', options, 'base', 'image');
     } else {
-      qemuImg(folder, 'create', '-f', 'qcow2', '-o', options, 'image', `${SIZE}`);
+      qemuImg(folder, 'create', '-f', 'qcow2', '-o', options, 'image', `${size}`);
     }
     if (snapshot === true) qemuImg(folder, 'snapshot', '-c', 'before', 'image');
-    return folder.read('image');
+    const contents = folder.read('image');
+    return variant.exhausted === true ? withoutFreeClusters(contents) : contents;
   }
 });
+
+/** An image of clusters of 512 bytes and refcounts of 64 bits, of which none is 0 any more: space is leaked to its end. */
+function withoutFreeClusters(image: Uint8Array): Uint8Array {
+  const table = Number(new DataView(image.buffer).getBigUint64(48));
+  const imageEnd = Math.ceil(image.length / 512) * 512;
+  const bytes = new Uint8Array(imageEnd + 512 * 64);
+  bytes.set(image);
+  const view = new DataView(bytes.buffer);
+  for (let [entry, end] = [0, imageEnd]; entry < 64; entry++) {
+    let block = Number(view.getBigUint64(table + entry * 8));
+    if (block === 0) {
+      block = end;
+      end += 512;
+      view.setBigUint64(table + entry * 8, BigInt(block));
+    }
+    for (let at = block; at < block + 512; at += 8) {
+      if (view.getBigUint64(at) === 0n) view.setBigUint64(at, 1n);
+    }
+  }
+  return bytes;
+}
