@@ -17,7 +17,7 @@ export const RUN = {
     {
       name: 'drive',
       value: 'FILE[,KEY…]',
-      help: 'a disk on virtio, raw or qcow2; may be repeated. Keys: format=raw|qcow2\n(else its first bytes tell), readonly, overlay (writes are kept for this run\nonly), snapshot=NAME (in a qcow2 image, to start from); ,, stands for a comma',
+      help: 'a disk on virtio, raw or qcow2; may be repeated. Keys:\nformat=raw|qcow2 (else its first bytes tell), readonly,\noverlay (writes are kept for this run only), snapshot=NAME\n(in a qcow2 image, to start from); ,, stands for a comma',
     },
     { name: 'harts', value: 'N', help: '1 to 16 harts (default 1)' },
     { name: 'memory', value: 'SIZE', help: 'RAM, such as 128M (the default) or 2G' },
