@@ -116,7 +116,7 @@ export function readHeader(file: ImageFile, name: string): Header {
     backingName: backingOffset === 0 ? null : backingName(cluster, backingOffset, view.getUint32(16), name),
     incompatible,
     autoclear: version === 2 ? 0n : view.getBigUint64(HEADER_FIELDS.autoclear),
-    compression: compressionOf(view, incompatible, headerLength, name),
+    compression: compressionOf(cluster, incompatible, headerLength, name),
     extensions,
   };
   checkTables(header, file.size, name);
@@ -156,12 +156,12 @@ function checkFeatures(incompatible: bigint, extensions: HeaderExtensions, name:
 }
 
 function compressionOf(
-  view: DataView,
+  cluster: Uint8Array,
   incompatible: bigint,
   headerLength: number,
   name: string,
 ): Compression {
-  const type = headerLength > HEADER_BYTES_V3 ? view.getUint8(HEADER_BYTES_V3) : 0;
+  const type = headerLength > HEADER_BYTES_V3 ? cluster[HEADER_BYTES_V3]! : 0;
   if ((type !== 0) !== ((incompatible & INCOMPATIBLE.compression) !== 0n)) {
     throw badImage(name, 'the header contradicts itself about the kind of compression');
   }
