@@ -89,7 +89,7 @@ export function generateProgram(
   const harts = options.harts ?? 1;
   const paged = options.paged ?? random.below(20) < 11;
   const privilege: PrivilegeLevel = paged
-    ? random.pick([1, 1, 0, 0, 0, 3] as const)
+    ? random.pick([1, 1, 1, 0, 0, 3] as const)
     : random.pick([3, 3, 3, 3, 1, 0] as const);
   const flavour = randomFlavour(random);
   const isCalm = flavour.faults + flavour.privileged === 0;
@@ -99,6 +99,7 @@ export function generateProgram(
         writableCode: flavour.selfModification > 0 && random.below(4) > 0,
         oddities: isCalm ? 0 : random.pick([0, 4, 12, 25]),
         used: random.below(2) === 0,
+        openTables: random.below(2) === 0,
         shuffledCode: random.below(3) === 0,
       })
     : null;

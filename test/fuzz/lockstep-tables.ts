@@ -36,8 +36,11 @@ export interface Entry {
   readonly offset: number;
   /** Its low word; the high one is 0. */
   readonly value: number;
-  /** What it maps, as an offset from the base of either window. */
+  /** What it maps, as an offset from the base of a window; and the window. */
   readonly page: number;
+  readonly user: boolean;
+  /** The first root has it; the second too where they share it. */
+  readonly first: boolean;
 }
 
 export interface Paging {
@@ -57,6 +60,8 @@ export interface PagingOptions {
   readonly oddities: number;
   /** The accessed and dirty bits are set already. */
   readonly used: boolean;
+  /** U-mode may write to the tables. */
+  readonly openTables: boolean;
   /** Neighbours among the code pages are no neighbours in RAM. */
   readonly shuffledCode: boolean;
 }
@@ -104,6 +109,7 @@ class TableWriter {
   readonly #random: Random;
   readonly #options: PagingOptions;
   #next: number = TABLES.offset;
+  #windows = 0;
 
   constructor(image: Uint8Array, random: Random, options: PagingOptions) {
     this.#view = new DataView(image.buffer, image.byteOffset, image.byteLength);
@@ -127,6 +133,7 @@ class TableWriter {
 
   /** Maps RAM and the device at `base`, its data pages once more, and all by superpages. */
   window(root: number, base: bigint, user: boolean): void {
+    this.#windows++;
     const order = permutation(this.#random, CODE.pages, this.#options.shuffledCode);
     const pages = this.#table(root, base, 0);
     for (let page = 0; page < RAM_PAGES; page++) {
@@ -155,7 +162,7 @@ class TableWriter {
     const address = base + BigInt(offset);
     const at = this.#table(root, address, level) + indexAt(address, level) * 8;
     const rights = this.#random.below(4) ? R | W | X : this.#random.pick([R, R | W, R | X]);
-    this.#listed(at, pte(0, rights | A | D | (user ? U : 0)), offset);
+    this.#listed(at, pte(0, rights | A | D | (user ? U : 0)), offset, user);
   }
 
   /** Offset of the table at `level` that the address's entry stands in. */
@@ -184,7 +191,7 @@ class TableWriter {
       target >= CODE.offset &&
       target < TABLES.offset + TABLES.pages * PAGE &&
       this.#random.below(100) < this.#options.oddities;
-    this.#listed(at, isOdd ? oddEntry(this.#random, target, flags) : pte(target, flags), page);
+    this.#listed(at, isOdd ? oddEntry(this.#random, target, flags) : pte(target, flags), page, user);
   }
 
   #rights(target: number, user: boolean): number {
@@ -196,12 +203,14 @@ class TableWriter {
       return (this.#options.writableCode ? R | W | X : R | X) | u;
     }
     if (target < TABLES.offset) return R | W | u;
-    return user ? 0 : R | W;
+    if (!user) return R | W;
+    return this.#options.openTables ? R | W | U : 0;
   }
 
-  #listed(offset: number, value: number, page: number): void {
+  #listed(offset: number, value: number, page: number, user: boolean): void {
     this.#put(offset, value);
-    this.entries.push({ offset, value, page });
+    // The first root's windows are made first.
+    this.entries.push({ offset, value, page, user, first: this.#windows <= 2 });
   }
 
   #put(at: number, value: number): void {

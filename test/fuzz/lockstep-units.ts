@@ -12,6 +12,7 @@ import {
   EBREAK,
   ECALL,
   FENCE_I,
+  jal,
   jalr,
   ld,
   lui,
@@ -33,7 +34,7 @@ import {
   instruction,
   source,
 } from './lockstep-instructions.ts';
-import { CODE, DEVICE_OFFSET, PAGE, RAM_PAGES, REGISTER } from './lockstep-layout.ts';
+import { ALIAS_OFFSET, CODE, DATA, DEVICE_OFFSET, PAGE, RAM_PAGES, REGISTER } from './lockstep-layout.ts';
 import { type Entry, oddEntry, pte, satpOf } from './lockstep-tables.ts';
 
 export type Unit = (context: Context) => void;
@@ -196,13 +197,13 @@ function rewriteAhead(context: Context): void {
 
 /** Rewrites a page-table entry, fences or does not, and mostly uses the page. */
 function pageTableChange(context: Context): void {
-  const { random, code, hot, paging } = context;
-  const entry = random.pick(paging!.entries);
+  const { random, code, hot } = context;
+  const entry = entryInUse(context);
   const value = scratch(context);
   const address = scratch(context, value);
   const other = scratch(context, value, address);
   const low = windowAddress(context, address, entry.offset);
-  if (random.below(4) === 0) {
+  if (random.below(3) === 0) {
     // Takes the accessed and dirty bits back, atomically.
     code.put(addi(address, address, low));
     code.put(addi(value, 0, -193));
@@ -215,7 +216,10 @@ function pageTableChange(context: Context): void {
   if (fences === 0) code.put(sfenceVma(0, 0));
   const page = windowAddress(context, address, entry.page);
   if (fences === 1) code.put(sfenceVma(address, 0));
-  switch (random.below(3)) {
+  switch (random.below(4)) {
+    case 3:
+      startAnew(context);
+      break;
     case 0:
       code.put(ld(destination(random, hot), address, page + 8 * random.below(4)));
       break;
@@ -223,6 +227,30 @@ function pageTableChange(context: Context): void {
       code.put(sd(source(random, hot), address, page + 8 * random.below(4)));
       break;
   }
+}
+
+/** A jump to the next instruction: translated code that the fence ended begins again there. */
+function startAnew({ code }: Context): void {
+  const next = newLabel();
+  code.jump(jal(0), next);
+  code.place(next);
+}
+
+/** Mostly of the page that this code is in or one beside it, or of one with data; and mostly one in force. */
+function entryInUse({ random, code, paging, privilege }: Context): Entry {
+  const { entries } = paging!;
+  const choice = random.below(10);
+  // Near the end of a page rather the next one, which the code comes to soon.
+  const nearEnd = code.offset % PAGE > PAGE - 400;
+  const beside = nearEnd && random.below(2) ? 1 : random.below(3) - 1;
+  const here = code.offset - (code.offset % PAGE) + PAGE * beside;
+  const data = DATA.offset + PAGE * random.below(DATA.pages) + (choice < 7 ? ALIAS_OFFSET : 0);
+  const wanted = choice < 5 ? here : data;
+  const inForce = random.below(4) > 0;
+  const found = entries.filter(
+    ({ page, user, first }) => page === wanted && (!inForce || (first && user === (privilege === 0))),
+  );
+  return random.pick(choice < 9 && found.length > 0 ? found : entries);
 }
 
 function changedEntry(random: Random, { value }: Entry): number {
@@ -266,6 +294,7 @@ function fence(context: Context): void {
   if (choice < 3) code.put(random.pick(FENCES));
   else if (choice < 5) code.put(R(SINVAL_VMA, 0, operand(), operand()));
   else code.put(sfenceVma(operand(), operand()));
+  if (random.below(3) === 0) startAnew(context);
 }
 
 function matchOf(name: string): number {
