@@ -30,7 +30,7 @@ ${Object.entries(PROGRAMS)
 
 Options:
   --rounds N          medians of N runs (default 5; 'interpreter-alone' takes 3 at most)
-  --scale PERCENT     of the programs' work (default 100; 'interpreter-alone' does a quarter of it)
+  --scale PERCENT     of the programs' work (default 100; 'interpreter-alone' does a 16th of it)
   --variant bare|paged
   --tier interpreter  programs, events and endurance with the translator off
   --node FILE         the Node binary that runs the machine (default: this one)
@@ -124,7 +124,7 @@ async function find({ parts, programs, variants, ours, rounds, scale }: Chosen):
         break;
       case 'interpreter-alone': {
         const alone: Ours = { ...ours, tier: 'interpreter' };
-        const less = { rounds: Math.min(rounds, 3), scale: Math.ceil(scale / 4) };
+        const less = { rounds: Math.min(rounds, 3), scale: Math.ceil(scale / 16) };
         findings.interpreter = throughput({ ours: alone, programs, variants, ...less, onResult });
         break;
       }

@@ -42,7 +42,7 @@ export const CUT: Configuration = {
 /** The first steps of a pass come by themselves, so that what was collected before is installed at once. */
 function afterInstalling(cutting: Cutting): Cutting {
   let left = 3;
-  return { ...cutting, budget: () => (left-- > 0 ? 1 : cutting.budget()) };
+  return { ...cutting, budget: (machine) => (left-- > 0 ? 1 : cutting.budget(machine)) };
 }
 
 /** The modules that a pass may have compiled beside the one with what was collected. */
@@ -103,8 +103,30 @@ export const someTime = (hotAfter: number): Configuration => ({
     })),
 });
 
+/** Saved and restored now and then, wherever it stands; what was translated until then is lost. */
+export const saved = (hotAfter?: number): Configuration => ({
+  name: hotAfter === undefined ? 'saved and restored' : `saved and restored, translated after ${hotAfter}`,
+  ...(hotAfter === undefined ? {} : { hotAfter }),
+  passes: (random) =>
+    [0, 1].map(() => {
+      const longest = random.pick([10, 100, 1000]);
+      return {
+        cutting: {
+          ...WHOLE,
+          budget: (machine) => {
+            if (random.below(4) === 0) machine.saveAndRestore();
+            return 1 + random.below(longest);
+          },
+        },
+        prepare: (compiler) => {
+          compiler.lateness = { kind: 'at once', modules: Number.POSITIVE_INFINITY };
+        },
+      };
+    }),
+});
+
 const MANY = [translated(3), translated(8)] as const;
-const FEW = [CUT, atOnce(1), atOnce(3), someTime(1), someTime(4)] as const;
+const FEW = [CUT, saved(), atOnce(1), atOnce(3), saved(2), someTime(1), someTime(4)] as const;
 
 /** Which configuration a program is run in: mostly one that few modules are compiled for, in turn the others. */
 export function configurationFor(index: number): Configuration {

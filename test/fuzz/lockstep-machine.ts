@@ -20,7 +20,7 @@ export interface LogEntry {
 /** How a program is run; nothing of it may be seen in what the program does. */
 export interface Cutting {
   /** The steps that the next run may take at most. */
-  budget(): number;
+  budget(machine: LockstepMachine): number;
   /** Addresses of breakpoints. */
   readonly breakpoints: ReadonlySet<bigint>;
   /** Whether the sink says stop to the report that comes now. */
@@ -141,6 +141,17 @@ export class LockstepMachine {
     }
   }
 
+  /** Saves the state of the harts and makes them forget it, with all code, before they take it over again. */
+  saveAndRestore(): void {
+    const { harts } = this.group;
+    const states = harts.map((hart) => hart.save());
+    const caches = this.group.save();
+    this.group.forgetCode();
+    for (const hart of harts) hart.reset({ pc: 0n, privilege: 3, a0: 1n, a1: 2n });
+    for (const [index, hart] of harts.entries()) hart.restore(states[index]!);
+    this.group.restore(caches);
+  }
+
   hasSameMemory(other: LockstepMachine): boolean {
     return this.#bytes.equals(other.#bytes);
   }
@@ -160,7 +171,7 @@ export class LockstepMachine {
         }
         this.#waiting[index] = false;
       }
-      const why = hart.run(Math.min(limit - hart.steps, this.#cutting.budget()), skip);
+      const why = hart.run(Math.min(limit - hart.steps, this.#cutting.budget(this)), skip);
       this.returns[why]++;
       this.#waiting[index] = hart.waits;
       skip = why === 'breakpoint' || why === 'exit-stop';

@@ -191,7 +191,9 @@ export function createSubject(program: LockstepProgram, configuration: Configura
   const { hotAfter } = configuration;
   const options = machineOptions(program);
   if (hotAfter === undefined) return { machine: new LockstepMachine(options), compiler };
-  const translator = createTranslator({ hotAfter, compiler, verify: true, refused: failOnRefusal });
+  // A program is short: a slow access counts as one that always is after few, and as fast again after few.
+  const patience = { left: 2, servedFast: 3 };
+  const translator = createTranslator({ hotAfter, compiler, verify: true, refused: failOnRefusal, patience });
   return { machine: new LockstepMachine({ ...options, translator }), compiler };
 }
 

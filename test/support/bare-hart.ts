@@ -33,6 +33,8 @@ export class BareHarts {
   readonly stops = new Set<string>();
   /** Called when the device is written. */
   onDeviceWrite: (hart: number) => void = () => {};
+  /** What reads of the device come to; with anything but `ok` it is as if they had not been. */
+  readResult: BusResult = 'ok';
   onSbiCall: ((hart: number) => 'done' | 'stop') | undefined;
   tohostCalls = 0;
   /** Handler times of the reports, in their order. */
@@ -123,8 +125,8 @@ export class BareHarts {
       },
       read(_hart, address): BusResult {
         if (address !== DEVICE) return 'fault';
-        machine.deviceValue++;
-        return 'ok';
+        if (machine.readResult === 'ok') machine.deviceValue++;
+        return machine.readResult;
       },
       write(hart, address, size, low, high): BusResult {
         if (address !== DEVICE) return 'fault';

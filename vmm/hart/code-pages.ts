@@ -41,6 +41,17 @@ export interface CodePageEvents {
   changed(host: number, length: number): void;
 }
 
+/** Which pages have decoded code, and what was learned of those that are written. */
+export interface PoolContents {
+  /** Page of RAM + 1 by place in the pool, 0 for a free one; and the stores that it saw. */
+  readonly owners: Uint32Array;
+  readonly stores: Uint32Array;
+  /** The place that is given to the next page. */
+  readonly next: number;
+  /** By page of RAM: after how many stores it is dropped. Pages and numbers by turns. */
+  readonly dropAfter: readonly number[];
+}
+
 /** The pool of pre-decoded pages, shared by all harts; a page of RAM has at most one. */
 export class CodePages {
   readonly #u16: Uint16Array;
@@ -85,9 +96,33 @@ export class CodePages {
     const index = this.#next;
     this.#next = (index + 1) % CODE_PAGES_MAX;
     this.#release(index);
+    this.#stores[index] = 0;
+    return this.#own(index, page);
+  }
+
+  /** What decides which pages come and go; their code is decoded again when it is executed. */
+  get contents(): PoolContents {
+    return {
+      owners: this.#owner.slice(),
+      stores: this.#stores.slice(),
+      next: this.#next,
+      dropAfter: [...this.#dropAfter].flat(),
+    };
+  }
+
+  /** Takes over what `contents` gave, with nothing decoded. */
+  set contents({ owners, stores, next, dropAfter }: PoolContents) {
+    this.clear();
+    for (const [index, owner] of owners.entries()) if (owner !== 0) this.#own(index, owner - 1);
+    this.#stores.set(stores);
+    this.#next = next;
+    for (let at = 0; at < dropAfter.length; at += 2) this.#dropAfter.set(dropAfter[at]!, dropAfter[at + 1]!);
+  }
+
+  /** Gives a free place of the pool to a page of RAM; returns its host offset. */
+  #own(index: number, page: number): number {
     this.#owner[index] = page + 1;
     this.#poolIndex[page] = index + 1;
-    this.#stores[index] = 0;
     const base = codePageBase(index);
     this.#u8.fill(0, base, base + RECORDS_PER_PAGE * RECORD_SIZE);
     for (const variant of Object.values(VARIANT)) {

@@ -143,6 +143,16 @@ export class HartCore {
     return false;
   }
 
+  /** Nobody watches these exits, and none began before: `countExit` is all that they need if they are their instruction's only one. */
+  isUnwatched(kind: ExitKind): boolean {
+    const { exits } = this.ports;
+    return this.#resumes === null && !exits.watches(kind, 'pre') && !exits.watches(kind, 'post');
+  }
+
+  countExit(kind: ExitKind): void {
+    this.ports.exits.count(this.state.id, kind);
+  }
+
   /** The exit's effect is done: reports its `post` stage. */
   endExit(kind: ExitKind, describe: () => VmExit): void {
     const { exits } = this.ports;

@@ -7,6 +7,7 @@ import { CSR, CSR_PMPADDR, type CsrName, HART, PMP_ENTRIES } from './layout.ts';
 import { SATP_LEVELS } from './mmu.ts';
 import { FIRST_COUNTER } from './performance-counters.ts';
 import { ENVCFG, highHalf, joinHalves, lowHalf, MPP_SHIFT, MSTATUS, MSTATUS_HIGH, STATEEN } from './state.ts';
+import { STORED_CSRS } from './stored-csrs.ts';
 
 /** A CSR value as signed 32-bit halves: written by a `read`, read by a `write`. */
 export interface CsrValue {
@@ -39,7 +40,6 @@ const COUNTER_TIME = 2;
 const CBIE_RESERVED = 2 << 4;
 const WRITABLE_IN_SIP = (1 << INTERRUPT.SSIP) | (1 << INTERRUPT.LCOFIP);
 
-const WHOLE = { lo: -1, hi: -1 };
 const lowBits = (lo: number): Mask => ({ lo, hi: 0 });
 const lookAgain = (core: HartCore): void => {
   core.attention = true;
@@ -47,6 +47,9 @@ const lookAgain = (core: HartCore): void => {
 
 const definitions: CsrDefinition[] = [];
 
+for (const { number, name, writable } of STORED_CSRS) {
+  slot(number, name, { lo: lowHalf(writable), hi: highHalf(writable) });
+}
 defineMachineTraps();
 defineSupervisorTraps();
 defineTranslation();
@@ -124,10 +127,6 @@ function defineMachineTraps(): void {
   slot(0x303, 'mideleg', ({ supervisorInterrupts }) => supervisorInterrupts, lookAgain);
   slot(0x304, 'mie', ({ interrupts }) => interrupts, lookAgain);
   trapVector(0x305, 'mtvec');
-  slot(0x340, 'mscratch', WHOLE);
-  slot(0x341, 'mepc', { lo: ~1, hi: -1 });
-  slot(0x342, 'mcause', WHOLE);
-  slot(0x343, 'mtval', WHOLE);
   define(0x344, 'mip', {
     read: (core, into) => setLow(into, core.pendingInterrupts),
     // A line of the interrupt controller never enters what software wrote ("mip and mie", SEIP).
@@ -165,10 +164,6 @@ function defineSupervisorTraps(): void {
     isExit: true,
   });
   trapVector(0x105, 'stvec');
-  slot(0x140, 'sscratch', WHOLE);
-  slot(0x141, 'sepc', { lo: ~1, hi: -1 });
-  slot(0x142, 'scause', WHOLE);
-  slot(0x143, 'stval', WHOLE);
   define(0x144, 'sip', {
     read: (core, into) => setLow(into, core.pendingInterrupts & core.state.lo(CSR.mideleg)),
     write: (core, lo) => writeSoftwareInterrupts(core, core.state.lo(CSR.mideleg) & WRITABLE_IN_SIP, lo),

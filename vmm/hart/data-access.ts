@@ -12,7 +12,7 @@ import {
 import { zeroBlock } from './block-access.ts';
 import type { CodePages } from './code-pages.ts';
 import type { HartCore } from './core.ts';
-import { HART } from './layout.ts';
+import { HART, RAM_OFFSET } from './layout.ts';
 import { ACCESS_FAULT } from './mmu.ts';
 import { ACCESS } from './pmp.ts';
 import { CAUSE } from './traps.ts';
@@ -41,6 +41,8 @@ export class DataAccess {
   readonly #watch: StoreWatch;
   /** A store hit the watched word; the run loop tells the machine once the instruction is done. */
   watchHit = false;
+  /** Counts accesses that the translation caches make no faster: of devices, of pages with code, across words. */
+  alwaysSlow = 0;
 
   constructor(core: HartCore, code: CodePages, watch: StoreWatch) {
     this.#core = core;
@@ -170,7 +172,10 @@ export class DataAccess {
     const { state, caches, mmu, pmp } = this.#core;
     const kind = access === ACCESS.read ? 'read' : 'write';
     const cached = caches.lookup(kind, lo, hi);
-    if (cached !== 0 && (access === ACCESS.read || this.#isGuarded(cached))) return cached;
+    if (cached !== 0) {
+      if (access === ACCESS.write) this.#foundForWrite(cached, lo);
+      return cached;
+    }
     const device = caches.lookupDevice(kind, lo, hi);
     if (device !== 0) {
       mmu.physical = device;
@@ -193,11 +198,19 @@ export class DataAccess {
       if (pmp.isUniform(page)) caches.fillDevice(kind, lo, hi, page, mmu.leafPages);
       return OUTSIDE_RAM;
     }
+    if (access === ACCESS.write) state.memory.pages.wrote(host - RAM_OFFSET, 1);
     if (pmp.isUniform(page)) {
       const guarded = access === ACCESS.write && this.#isGuarded(host);
       caches.fill(kind, lo, hi, host, guarded, mmu.leafPages);
     }
     return host;
+  }
+
+  /** A store that went the slow way for the page's sake goes the fast one next time, unless it must not. */
+  #foundForWrite(host: number, lo: number): void {
+    this.#core.state.memory.pages.wrote(host - RAM_OFFSET, 1);
+    if (this.#isGuarded(host)) this.alwaysSlow++;
+    else this.#core.caches.unguard(lo);
   }
 
   #isGuarded(host: number): boolean {
@@ -275,6 +288,7 @@ export class DataAccess {
     size: number,
     access: typeof ACCESS.read | typeof ACCESS.write,
   ): ((byte: number) => number) | undefined {
+    this.alwaysSlow++;
     const inFirst = Math.min(size, 4096 - (lo & 0xfff));
     const first = this.resolve(lo, hi, inFirst, access);
     if (first === TRAPPED) return undefined;
@@ -301,6 +315,7 @@ export class DataAccess {
     const { state, ports, mmu, counters } = this.#core;
     const result = ports.bus.read(state.id, mmu.physical, size);
     if (result === 'ok') {
+      this.alwaysSlow++;
       counters.happened(EVENT.deviceAccesses);
       state.set(HART.value, ports.bus.low, ports.bus.high);
       return STATUS.done;
@@ -312,6 +327,7 @@ export class DataAccess {
     const { state, ports, mmu, counters } = this.#core;
     const result = ports.bus.write(state.id, mmu.physical, size, state.lo(HART.value), state.hi(HART.value));
     if (result === 'ok') {
+      this.alwaysSlow++;
       counters.happened(EVENT.deviceAccesses);
       return STATUS.done;
     }

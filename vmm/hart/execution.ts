@@ -12,6 +12,7 @@ import { applyCsr, type CsrOperation, prepareCsr } from './csr-instructions.ts';
 import type { DataAccess } from './data-access.ts';
 import type { InstructionFetch } from './instruction-fetch.ts';
 import type { Interpreter } from './interpreter.ts';
+import { SPECIAL } from './interpreter-loop.ts';
 import {
   CELL_SLOT,
   CSR,
@@ -25,7 +26,7 @@ import {
 } from './layout.ts';
 import { fenceOperands, mayFence, mayReturn, mayStall, mayWait, translationFence } from './privileged.ts';
 import { highHalf, joinHalves, lowHalf } from './state.ts';
-import { RESULT, type Translator, unpackService } from './translation.ts';
+import { OUT_OF_LINE, RESULT, type Translator, unpackService } from './translation.ts';
 import {
   CAUSE,
   enterTrap,
@@ -68,6 +69,8 @@ export class HartExecution {
   #variant: Variant = 0;
   /** What the last instruction that translated code left to the hart came to, when that code had to end. */
   #served: HartReturn | null | 'nothing' = 'nothing';
+  /** Steps that remained when translated code left the instruction at pc undone; -1 when it did not. */
+  #leftAt = -1;
   /** The record by which the interpreter is entered next: as a jump to pc, or not. */
   #entry: typeof ENTRY_RECORD | typeof JUMP_RECORD = ENTRY_RECORD;
   #yieldRequested = false;
@@ -191,7 +194,7 @@ export class HartExecution {
       case EXIT.budget:
         return null;
       case EXIT.slow:
-        return this.#outOfLine();
+        return this.#slow();
       case EXIT.decode:
         this.#code.decode(state.lo(HART.ip) >>> 0);
         return null;
@@ -226,6 +229,7 @@ export class HartExecution {
     const served = this.#served;
     this.#served = 'nothing';
     const canJump = result >= 0 || served !== 'nothing';
+    this.#leftAt = canJump ? -1 : remaining;
     this.#entry = canJump ? JUMP_RECORD : ENTRY_RECORD;
     return served === 'nothing' ? null : served;
   }
@@ -235,7 +239,9 @@ export class HartExecution {
     const core = this.#core;
     const { state } = core;
     const { reason, length } = unpackService(service);
-    const outcome = this.#leaveFor(LEAVE_REASONS[reason]!, raw, length);
+    const losses = this.#translator!.losses;
+    const outcome =
+      reason === OUT_OF_LINE ? this.#serveAccess() : this.#leaveFor(LEAVE_REASONS[reason]!, raw, length);
     const remaining = state.lo(HART.remaining);
     if (outcome !== null) {
       assert(outcome !== 'scratch', 'it was executed, or stopped');
@@ -243,8 +249,9 @@ export class HartExecution {
       return RESULT.mustInterpret | remaining;
     }
     if (!core.attention) {
-      // Translations and code are as before for these; others unwind, for frames rely on both.
-      return KEEPS_TRANSLATIONS.has(LEAVE_REASONS[reason]!) ? remaining : RESULT.unwind | remaining;
+      // Others unwind, for frames rely on translations and code.
+      const keeps = reason === OUT_OF_LINE || KEEPS_TRANSLATIONS.has(LEAVE_REASONS[reason]!);
+      return keeps && losses === this.#translator!.losses ? remaining : RESULT.unwind | remaining;
     }
     if (this.#mayGoOn()) {
       core.attention = false;
@@ -253,6 +260,17 @@ export class HartExecution {
     }
     this.#served = null;
     return RESULT.mustInterpret | remaining;
+  }
+
+  /** An access that translated code left to the hart for good, because it was always slow. */
+  #serveAccess(): Outcome {
+    const record = this.#core.state.lo(HART.ip) >>> 0;
+    // Translated code may run where nothing was interpreted yet.
+    if (this.#core.state.u16[(record + RECORD.op) >>> 1] === SPECIAL.decode) this.#code.decode(record);
+    const slowBefore = this.#data.alwaysSlow;
+    const outcome = this.#outOfLine();
+    if (this.#data.alwaysSlow === slowBefore) this.#translator!.servedFastAccess(record);
+    return outcome;
   }
 
   /** Though attention was called: nothing has to be looked at before the next instruction, and the slice ends where it should. */
@@ -287,6 +305,19 @@ export class HartExecution {
     // In synchronous modes the translation is there already.
     if ((state.u16[cellOf(record, this.#variant) >>> 1]! & CELL_SLOT) !== 0) this.#entry = JUMP_RECORD;
     return null;
+  }
+
+  /** The interpreter left an instruction to its out-of-line form; the translator learns what its code left before. */
+  #slow(): Outcome {
+    const { state } = this.#core;
+    const wasLeft = this.#leftAt === state.lo(HART.remaining);
+    this.#leftAt = -1;
+    if (!wasLeft) return this.#outOfLine();
+    const record = state.lo(HART.ip) >>> 0;
+    const slowBefore = this.#data.alwaysSlow;
+    const outcome = this.#outOfLine();
+    if (this.#data.alwaysSlow !== slowBefore) this.#translator!.leftSlowAccess(record);
+    return outcome;
   }
 
   /** Executes the instruction at pc by its out-of-line form. */
@@ -393,6 +424,12 @@ export class HartExecution {
   #trap(trap: Trap): HartReturn | null {
     this.#entry = JUMP_RECORD;
     const core = this.#core;
+    if (core.isUnwatched('trap')) {
+      core.countExit('trap');
+      enterTrap(core, trap);
+      core.forgetBegun();
+      return null;
+    }
     const from = core.state.privilege;
     const to = trapTarget(core, trap);
     const describe = (): VmExit => trapExit(trap, from, to);
@@ -450,7 +487,11 @@ export class HartExecution {
     const core = this.#core;
     const operation = prepareCsr(core, raw);
     if (operation === undefined) return this.#fault(CAUSE.illegalInstruction, raw, 0);
-    if (operation.writes && operation.csr.isExit === true) return this.#csrExit(operation);
+    if (operation.writes && operation.csr.isExit === true) {
+      // With satp the translations go: an exit of its own.
+      if (operation.csr.name === 'satp' || !core.isUnwatched('csr')) return this.#csrExit(operation);
+      core.countExit('csr');
+    }
     const moves = this.#pcMoves;
     applyCsr(core, operation);
     return this.#retire(4, moves);

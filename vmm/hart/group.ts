@@ -1,3 +1,4 @@
+import type { Saved } from '../contracts/device.ts';
 import type { Hart, HartGroup, HartPorts, TranslatorStatistics } from '../contracts/hart.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
 import { DEFAULT_ISA, type IsaConfig } from '../isa/extensions.ts';
@@ -13,6 +14,7 @@ import { SPECIAL } from './interpreter-loop.ts';
 import {
   CELL_HOT,
   ENTRY_RECORD,
+  GUARD,
   GUARDS_OFFSET,
   HART,
   HART_STRIDE,
@@ -23,6 +25,7 @@ import {
 } from './layout.ts';
 import { interpreterProgram } from './program.ts';
 import { RecordWriter } from './record-writer.ts';
+import { restoreCaches, saveCaches } from './saved-caches.ts';
 import type { Translator, TranslatorFactory, TranslatorParts } from './translation.ts';
 
 /** The most that lr.d reserves. */
@@ -70,11 +73,11 @@ class RiscvHartGroup implements HartGroup {
     const writer = new RecordWriter(memory, interpreter.forms, decode);
     const events: CodePageEvents = {
       guarded: (hostPage) => {
-        u8[guardOf(hostPage)] = 1;
+        u8[guardOf(hostPage)]! |= GUARD.code;
         for (const core of this.#cores) core.caches.dropWrites(hostPage);
       },
       dropped: (codePage, hostPage) => {
-        if (hostPage >>> 12 !== this.#watch.host >>> 12) u8[guardOf(hostPage)] = 0;
+        if (hostPage >>> 12 !== this.#watch.host >>> 12) u8[guardOf(hostPage)]! &= ~GUARD.code;
         for (const core of this.#cores) core.caches.dropFetches(codePage);
         this.#translator?.dropped(codePage);
       },
@@ -84,8 +87,16 @@ class RiscvHartGroup implements HartGroup {
     this.#translator = translator?.create({ memory, code: this.#code, decode, serve }) ?? null;
     this.#cores = Array.from(
       { length: memory.harts },
-      (_, id) => new HartCore(memory, id, ports, isa, (host) => this.#code.written(host, 8)),
+      (_, id) => new HartCore(memory, id, ports, isa, (host) => this.#written(host, 8)),
     );
+    memory.pages.protectBy({
+      protect: (page) => {
+        for (const core of this.#cores) core.caches.guardWrites(RAM_OFFSET + page * 4096);
+      },
+      protectAll: () => {
+        for (const core of this.#cores) core.caches.guardWrites();
+      },
+    });
     this.harts = this.#cores.map((core) => {
       writeScratchFrame(core, writer);
       const access = new DataAccess(core, this.#code, this.#watch);
@@ -115,7 +126,7 @@ class RiscvHartGroup implements HartGroup {
     const start = Math.max(0, address - this.#memory.ramBase);
     const end = Math.min(this.#memory.ramSize, address - this.#memory.ramBase + length);
     if (start >= end) return;
-    this.#code.written(RAM_OFFSET + start, end - start);
+    this.#written(RAM_OFFSET + start, end - start);
     // A device's store breaks a reservation as a hart's does.
     this.#dropReservations(({ state }) => {
       const reserved = (state.lo(HART.reservation) >>> 0) - RAM_OFFSET;
@@ -128,10 +139,25 @@ class RiscvHartGroup implements HartGroup {
     this.#dropReservations(() => true);
   }
 
+  /** RAM was written by something else than a store of a hart's. */
+  #written(host: number, length: number): void {
+    this.#memory.pages.wrote(host - RAM_OFFSET, length);
+    this.#code.written(host, length);
+  }
+
+  save(): Saved {
+    return saveCaches(this.#cores, this.#code);
+  }
+
+  restore(saved: Saved): void {
+    this.#code.clear();
+    restoreCaches(this.#cores, this.#code, this.#memory, saved);
+  }
+
   watchHtif(address: number): void {
     this.#watch.host = RAM_OFFSET + (address - this.#memory.ramBase);
     const page = this.#watch.host - (this.#watch.host % 4096);
-    new Uint8Array(this.#memory.memory.buffer)[guardOf(page)] = 1;
+    new Uint8Array(this.#memory.memory.buffer)[guardOf(page)]! |= GUARD.code;
     for (const core of this.#cores) core.caches.dropWrites(page);
   }
 
@@ -185,8 +211,10 @@ function writeScratchFrame(core: HartCore, writer: RecordWriter): void {
   writer.writeSpecial(base + JUMP_RECORD, SPECIAL.jump);
 }
 
+const HART_SHIFT = Math.log2(HART_STRIDE);
+
 /** Number of the hart whose record is at the host offset. */
-const indexOf = (hart: number): number => (hart - HARTS_OFFSET) / HART_STRIDE;
+const indexOf = (hart: number): number => (hart - HARTS_OFFSET) >>> HART_SHIFT;
 
 /** Generated code is one for all harts: its imports find the hart by the offset of its record. */
 function slowPorts(harts: readonly DataAccess[]): SlowPorts {

@@ -51,6 +51,8 @@ export const SLOTS_MAX = 0x8000;
 export const BOUNDS_OFFSET = CELLS_OFFSET + VARIANTS * CELLS_SIZE;
 /** u8 by page of RAM: not 0 when stores to it must take the slow way, as the write entries of the data caches say too. */
 export const GUARDS_OFFSET = BOUNDS_OFFSET + SLOTS_MAX * 2;
+/** Why: the page has decoded code, or HTIF's mailbox; it was not written since a mark; it was never written. */
+export const GUARD = { code: 1, clean: 2, absent: 4 } as const;
 export const RAM_SIZE_MAX = 3.5 * 2 ** 30;
 
 /** Host offset of guest RAM: the first 64 KiB boundary after all these. */

@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import { VmError } from '../base/vm-error.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
 import { HARTS_MAX, RAM_OFFSET, RAM_SIZE_MAX } from './layout.ts';
+import { GuardedPages } from './ram-pages.ts';
 
 const WASM_PAGE = 0x1_0000;
 
@@ -24,5 +25,6 @@ export function createGuestMemory(options: { ramBase: number; ramSize: number; h
     throw new VmError('bad-config', `the host cannot reserve ${ramSize} bytes of guest memory; ask for less`);
   }
   const buffer = memory.buffer as unknown as SharedArrayBuffer;
-  return { memory, ramBase, ramSize, ram: new Uint8Array(buffer, RAM_OFFSET, ramSize), harts };
+  const ram = new Uint8Array(buffer, RAM_OFFSET, ramSize);
+  return { memory, ramBase, ramSize, ram, pages: new GuardedPages(buffer, ram), harts };
 }

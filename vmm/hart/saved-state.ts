@@ -62,6 +62,7 @@ export function restoreHart(core: HartCore, saved: Saved): void {
   state.setLo(HART.remaining, 0);
   core.notRetired = read.number('notRetired');
   core.skipped = read.number('skipped');
+  core.translated = 0;
   core.cycleOffset = read.signed('cycleOffset');
   core.instretOffset = read.signed('instretOffset');
   const counters = new SavedReader(read.record('counters'));

@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts';
 import { PRIVILEGE, type PrivilegeLevel } from '../contracts/hart.ts';
 import {
   CSR,
@@ -28,6 +29,20 @@ type Kind = 'read' | 'write';
 /** Sets that hold translated addresses; those of M-mode hold physical ones, which no fence names. */
 const TRANSLATED_DATA_SETS = [DATA_SET.U, DATA_SET.S, DATA_SET.SUM, DATA_SET.MXR];
 const TRANSLATED_FETCH_SETS = [FETCH_SET[PRIVILEGE.U]!, FETCH_SET[PRIVILEGE.S]!];
+
+/** What the caches of a hart hold. Lists of words: those of one entry after those of another. */
+export interface CachedTranslations {
+  /** By entry: its index among the data caches, tag, high word of the address, addend, and page of a device. */
+  readonly data: readonly number[];
+  /** By entry: its index among the fetch caches, tag, high word of the address, and host offset of the decoded page. */
+  readonly fetch: readonly number[];
+  /** Entries filled since the last flush, an entry filled twice counted twice. */
+  readonly dataFilled: number;
+  readonly fetchFilled: number;
+  readonly mxrContext: number;
+  /** By leaf of more than one page: its number of pages, and its address in units of its size. */
+  readonly largeLeaves: readonly number[];
+}
 
 /** Leaves of more than one page that are remembered; beyond, all is forgotten, which is always allowed. */
 const LARGE_LEAVES_MAX = 4096;
@@ -184,12 +199,89 @@ export class TranslationCaches {
     }
   }
 
+  /**
+   * Stores go the slow way, to one host page of RAM or to all of them, the translations staying as they are: a store that
+   * would have hit still does.
+   */
+  guardWrites(hostPage?: number): void {
+    const { i32 } = this.#state;
+    for (const word of this.#dataFilled) {
+      if (!this.#isWriteWord(word) || (i32[word]! & INVALID) === INVALID || i32[word + 3] !== 0) continue;
+      const isMeant =
+        hostPage === undefined || (((i32[word]! & ~0xfff) + i32[word + 2]!) & ~0xfff) === (hostPage | 0);
+      if (isMeant) i32[word] = i32[word]! | GUARDED;
+    }
+  }
+
+  /** The page of the address, whose translation for writes is cached, may be written the fast way. */
+  unguard(lo: number): void {
+    const word = this.#dataWord('write', lo);
+    this.#state.i32[word] = this.#state.i32[word]! & ~GUARDED;
+  }
+
   /** Forgets fetch translations to a decoded page that is about to go. */
   dropFetches(codePage: number): void {
     const { i32 } = this.#state;
     for (const word of this.#fetchFilled) {
       if (i32[word + 2] === codePage) i32[word] = INVALID;
     }
+  }
+
+  /**
+   * What the caches hold, so that another machine can be made to hit and miss where this one does: a guest that changes its
+   * page tables without a fence, or clears the A bits of what is cached, could tell a difference.
+   */
+  get contents(): CachedTranslations {
+    const entry = (first: number, words: number) => (word: number) => {
+      const { i32 } = this.#state;
+      const index = (word - first) >> 2;
+      return (i32[word]! & INVALID) === INVALID ? [] : [index, ...i32.subarray(word, word + words)];
+    };
+    const largeLeaves: number[] = [];
+    for (const [pages, leaves] of this.#largeLeaves) for (const leaf of leaves) largeLeaves.push(pages, leaf);
+    return {
+      data: [...new Set(this.#dataFilled)].flatMap(entry(this.#firstDataWord, 4)),
+      fetch: [...new Set(this.#fetchFilled)].flatMap(entry(this.#firstFetchWord, 3)),
+      dataFilled: this.#dataFilled.length,
+      fetchFilled: this.#fetchFilled.length,
+      mxrContext: this.#mxrContext,
+      largeLeaves,
+    };
+  }
+
+  /** Takes over what `contents` gave. The sets in force stay. */
+  set contents(contents: CachedTranslations) {
+    this.flush();
+    const { data, fetch, largeLeaves } = contents;
+    this.#refill(this.#dataFilled, this.#firstDataWord, data, 4, contents.dataFilled);
+    this.#refill(this.#fetchFilled, this.#firstFetchWord, fetch, 3, contents.fetchFilled);
+    this.#mxrContext = contents.mxrContext;
+    for (let at = 0; at < largeLeaves.length; at += 2) {
+      const pages = largeLeaves[at]!;
+      let leaves = this.#largeLeaves.get(pages);
+      if (leaves === undefined) this.#largeLeaves.set(pages, (leaves = new Set()));
+      leaves.add(largeLeaves[at + 1]!);
+    }
+    this.#largeLeafCount = largeLeaves.length / 2;
+  }
+
+  get #firstDataWord(): number {
+    return (this.#state.base + HART.dataTlbs) >> 2;
+  }
+
+  get #firstFetchWord(): number {
+    return (this.#state.base + HART.fetchTlbs) >> 2;
+  }
+
+  #refill(filled: number[], first: number, entries: readonly number[], words: number, count: number): void {
+    for (let at = 0; at < entries.length; at += words + 1) {
+      const word = first + entries[at]! * 4;
+      this.#state.i32.set(entries.slice(at + 1, at + 1 + words), word);
+      filled.push(word);
+    }
+    assert(filled.length <= count, 'every entry was filled once at least');
+    // The list is emptied when it is as long as it may be, so its length counts.
+    while (filled.length < count) filled.push(filled[0] ?? first);
   }
 
   /** Empties the entry of the address in the set at `offset` of the hart's record, if it is this page's. */

@@ -1,6 +1,7 @@
 import type { TranslatorStatistics } from '../contracts/hart.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
 import type { Decoded } from '../isa/decode.ts';
+import { LEAVE_REASONS } from './abi.ts';
 import type { CodePages } from './code-pages.ts';
 import type { Variant } from './layout.ts';
 
@@ -15,11 +16,14 @@ export const RESULT = {
 
 /** An instruction whose whole effect is the hart's business, as translated code hands it over. */
 export interface Service {
-  /** Index into `LEAVE_REASONS`. */
+  /** Index into `LEAVE_REASONS`, or `OUT_OF_LINE`. */
   readonly reason: number;
   /** Bytes of its encoding. */
   readonly length: number;
 }
+
+/** A `Service.reason` beside those of `LEAVE_REASONS`: the out-of-line form of the instruction at pc does it. */
+export const OUT_OF_LINE = LEAVE_REASONS.length;
 
 /** `service` argument of `TranslatorParts.serve`: the fields of a `Service` in one number. */
 export const packService = ({ reason, length }: Service): number => reason * 8 + length;
@@ -40,6 +44,12 @@ export interface Translator {
    * the steps left then, with `RESULT.mustInterpret` or without.
    */
   run(hart: number, remaining: number, slot: number): number;
+  /** Translated code left the memory access of this record undone, and nothing makes the next one there faster. */
+  leftSlowAccess(record: number): void;
+  /** The access of this record was served by the hart (`OUT_OF_LINE`), and translated code could have done it. */
+  servedFastAccess(record: number): void;
+  /** How many regions were dropped so far: code that runs must end when one was. */
+  readonly losses: number;
   /** Installs what was compiled meanwhile. Called where no translated code is running. */
   poll(): void;
   /** Bytes of RAM at a host offset changed. */

@@ -58,21 +58,24 @@ export interface Trap {
 }
 
 /** The privilege level that takes the trap: never below the present one ("Machine Trap Delegation Registers"). */
-export function trapTarget(core: HartCore, trap: Trap): PrivilegeLevel {
-  const delegated = core.state.lo(trap.interrupt ? CSR.mideleg : CSR.medeleg);
-  const toSupervisor = core.state.privilege !== PRIVILEGE.M && ((delegated >>> trap.cause) & 1) !== 0;
-  return toSupervisor ? PRIVILEGE.S : PRIVILEGE.M;
+export function trapTarget({ state }: HartCore, { cause, interrupt }: Trap): PrivilegeLevel {
+  if (state.privilege === PRIVILEGE.M) return PRIVILEGE.M;
+  const delegated = state.lo(interrupt ? CSR.mideleg : CSR.medeleg);
+  return ((delegated >>> cause) & 1) !== 0 ? PRIVILEGE.S : PRIVILEGE.M;
 }
+
+/** What a trap to each level writes, and where it goes. */
+const TRAP_REGISTERS = {
+  S: { epc: CSR.sepc, cause: CSR.scause, tval: CSR.stval, vector: CSR.stvec },
+  M: { epc: CSR.mepc, cause: CSR.mcause, tval: CSR.mtval, vector: CSR.mtvec },
+} as const;
 
 /** Enters the trap's handler: epc, cause, tval, the stacks in mstatus, privilege and pc. */
 export function enterTrap(core: HartCore, trap: Trap): void {
   const { state } = core;
   const target = trapTarget(core, trap);
   countTrap(core, trap);
-  const [epc, cause, tval, vector] =
-    target === PRIVILEGE.S
-      ? [CSR.sepc, CSR.scause, CSR.stval, CSR.stvec]
-      : [CSR.mepc, CSR.mcause, CSR.mtval, CSR.mtvec];
+  const { epc, cause, tval, vector } = target === PRIVILEGE.S ? TRAP_REGISTERS.S : TRAP_REGISTERS.M;
   state.set(epc, state.lo(HART.pc), state.hi(HART.pc));
   state.set(cause, trap.cause, trap.interrupt ? 0x8000_0000 | 0 : 0);
   state.set(tval, trap.valueLo, trap.valueHi);

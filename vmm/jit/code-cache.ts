@@ -46,6 +46,8 @@ export class CodeCache {
   readonly #slotsMax: number;
   #nextSlot = 1;
   bytes = 0;
+  /** Regions dropped so far. */
+  losses = 0;
 
   constructor(
     memory: GuestMemory,
@@ -97,6 +99,7 @@ export class CodeCache {
   drop(translation: Translation): void {
     assert(translation.alive, 'dropped once');
     translation.alive = false;
+    this.losses++;
     for (const { codePage } of translation.region.pages.values()) {
       // Absent the second time: neighbouring virtual pages may be one page of RAM.
       const there = this.#byPage.get(codePage);

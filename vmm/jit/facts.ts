@@ -1,5 +1,9 @@
 import { LEAVE_REASONS } from '../hart/abi.ts';
+import { csrFields } from '../hart/csr-instructions.ts';
 import { HartEmitter } from '../hart/hart-emitter.ts';
+import { storedCsr } from '../hart/stored-csrs.ts';
+import { OUT_OF_LINE } from '../hart/translation.ts';
+import type { Decoded } from '../isa/decode.ts';
 import type {
   AtomicWidth,
   FloatRegister,
@@ -36,12 +40,42 @@ export interface Facts {
   readonly service: number | null;
 }
 
-/** Facts of the instruction at this index of `INSTRUCTIONS`, learned from its semantics. */
-export function factsOf(index: number): Facts {
-  return (known[index] ??= learn(index));
+/** Facts of an instruction, learned from its semantics. */
+export function factsOf({ index, raw }: Decoded): Facts {
+  const facts = (known[index] ??= learn(index));
+  return facts.service === CSR_SERVICE && storedCsr(raw) !== undefined ? storedCsrFacts(raw) : facts;
 }
 
 const known: (Facts | undefined)[] = [];
+
+const CSR_SERVICE = LEAVE_REASONS.indexOf('csr');
+
+/** A CSR instruction that generated code does itself; the privilege level may forbid it. */
+function storedCsrFacts(raw: number): Facts {
+  const { immediate } = csrFields(raw);
+  return {
+    flow: 'next',
+    readsX: new Set(immediate ? [] : ['rs1']),
+    readsF: new Set(),
+    writesX: true,
+    writesF: false,
+    writesSingle: false,
+    mayExit: true,
+    service: null,
+  };
+}
+
+/** An access that is always slow: the hart does it as it would out of line; see `Served`. */
+export const ACCESS_FACTS: Facts = {
+  flow: 'leave',
+  readsX: new Set(),
+  readsF: new Set(),
+  writesX: false,
+  writesF: false,
+  writesSingle: false,
+  mayExit: true,
+  service: OUT_OF_LINE,
+};
 
 function learn(index: number): Facts {
   const emitter = new FactsEmitter();

@@ -1,5 +1,12 @@
 import { assert } from '../base/assert.ts';
 import { BLOCK_BYTES, LOAD_BYTES, STORE_BYTES } from '../hart/abi.ts';
+import {
+  type BitOperations,
+  type CsrFields,
+  csrFields,
+  csrResult,
+  lowestPrivilege,
+} from '../hart/csr-instructions.ts';
 import { HartEmitter } from '../hart/hart-emitter.ts';
 import {
   GUARDS_OFFSET,
@@ -12,6 +19,7 @@ import {
   type Variant,
 } from '../hart/layout.ts';
 import { ATOMIC_LOAD, LOAD_OPCODE, STORE_OPCODE } from '../hart/loop-emitter.ts';
+import { type StoredCsr, storedCsr } from '../hart/stored-csrs.ts';
 import type {
   AtomicWidth,
   F32,
@@ -83,6 +91,10 @@ export class RegionEmitter extends HartEmitter {
   readonly #variant: Variant;
   readonly #target: Target;
   readonly #pcOf: (offset: number) => I64;
+  readonly #bits: BitOperations<I64> = {
+    or: (a, b) => this.or(a, b),
+    andNot: (a, b) => this.and(a, this.xor(b, this.i64(-1))),
+  };
   #op!: Op;
   #exit: Label | null = null;
   #exitCode = 0;
@@ -240,8 +252,11 @@ export class RegionEmitter extends HartEmitter {
     for (let at = 0; at < BLOCK_BYTES; at += 8) this.storeAt(OP.i64Store, base, this.i64(0), offset + at);
   }
 
-  override leave(_reason: LeaveReason): void {
-    this.#leaveBlock();
+  override leave(reason: LeaveReason): void {
+    const { raw } = this.#op;
+    const stored = reason === 'csr' ? storedCsr(raw) : undefined;
+    if (stored === undefined) this.#leaveBlock();
+    else this.#accessCsr(stored, csrFields(raw));
   }
 
   override f(register: FloatRegister): I64 {
@@ -326,6 +341,18 @@ export class RegionEmitter extends HartEmitter {
 
   override trap(_cause: number, _tval: I64): void {
     this.#leaveBlock();
+  }
+
+  #accessCsr({ number, offset, writable }: StoredCsr, fields: CsrFields): void {
+    const privilege = this.state<I32>('i32', HART.privilege);
+    this.#leaveIf(this.ltU(privilege, this.i32(lowestPrivilege(number))));
+    const old = this.bind(this.state<I64>('i64', offset));
+    if (fields.writes) {
+      const operand = fields.immediate ? this.i64(fields.source) : this.x('rs1');
+      const written = csrResult(this.#bits, fields.operation, old, operand);
+      this.storeState('i64', offset, this.and(written, this.i64(writable)));
+    }
+    this.setX('rd', old);
   }
 
   #setFloat(bits: I64): void {

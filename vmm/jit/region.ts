@@ -1,5 +1,6 @@
+import { RECORD_SIZE } from '../hart/layout.ts';
 import { createDecoded, type Decoded } from '../isa/decode.ts';
-import { type Facts, factsOf } from './facts.ts';
+import { ACCESS_FACTS, type Facts, factsOf } from './facts.ts';
 
 /**
  * Offsets here are bytes from the start of the page in which the region begins; those of the pages before are
@@ -58,6 +59,8 @@ export interface CodeSource {
   page(delta: number): CodePage | undefined;
   readonly u16: Uint16Array;
   readonly decode: (target: Decoded, raw: number) => boolean;
+  /** The hart does the memory access of this record. */
+  isServed(record: number): boolean;
   /** Offsets within a page at which breakpoints stand. */
   readonly breakOffsets: ReadonlySet<number>;
 }
@@ -179,7 +182,8 @@ class RegionFinder {
       this.#stops.add(offset);
       return undefined;
     }
-    const facts = factsOf(decoded.index);
+    const record = page.codePage + (inPage / 2) * RECORD_SIZE;
+    const facts = this.#source.isServed(record) ? ACCESS_FACTS : factsOf(decoded);
     if (facts.flow === 'leave' && facts.service === null) {
       this.#stops.add(offset);
       return undefined;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BareHarts, DEVICE, RAM_BASE } from '../../test/support/bare-hart.ts';
+import { STORED_CSRS } from '../hart/stored-csrs.ts';
 import { type CompileJob, type CompilePort, createTranslator, SynchronousCompiler } from './index.ts';
 import type { TranslatorOptions } from './translator.ts';
 
@@ -248,13 +249,122 @@ test('a store over an instruction that the hart serves ends its region', () => {
       li s0, 0
     again:
     patch:
-      csrrs t0, mscratch, zero
+      csrrs t0, mhartid, zero
       add s0, s0, t0
       jal zero, again`);
   machine.hart.run(300);
   machine.place('addi t0, zero, 1', Number(patch));
   machine.hart.run(30);
   expect(machine.hart.getX(8)).toBe(10n);
+});
+
+describe('accesses that are always slow', () => {
+  /** Reads a word at s2 for ever, and counts. */
+  const READING = `
+      li s0, 0
+    again:
+      lw t0, 0(s2)
+      addi s0, s0, 1
+      jal zero, again`;
+
+  test('are served by the hart: translated code goes on behind them', () => {
+    const machine = new BareHarts({ translator: translatorWith() });
+    machine.start(READING);
+    machine.hart.setX(18, BigInt(DEVICE));
+    machine.hart.run(1000);
+    const before = machine.group.tiers.interpreter;
+    machine.hart.run(3000);
+    expect(machine.deviceValue).toBe(machine.hart.getX(8));
+    expect(machine.group.tiers.interpreter).toBeLessThan(before + 10);
+  });
+
+  test('are translated again when they turn out to be fast', () => {
+    const patience = { left: 4, servedFast: 20 };
+    const machine = new BareHarts({ translator: translatorWith({ patience }) });
+    machine.start(READING);
+    machine.hart.setX(18, BigInt(DEVICE));
+    machine.hart.run(1000);
+    const { translated } = machine.group.translation!;
+    machine.hart.setX(18, BigInt(STACK));
+    machine.hart.run(1000);
+    expect(machine.group.translation!.translated).toBeGreaterThan(translated);
+  });
+
+  test('end their region when its code changes under them', () => {
+    const machine = new BareHarts({ translator: translatorWith() });
+    const { patch } = machine.start(`
+        li s0, 0
+        li s2, ${DEVICE}
+      again:
+        sw zero, 0(s2)
+      patch:
+        addi s0, s0, 1
+        jal zero, again`);
+    machine.hart.run(1000);
+    const before = machine.hart.getX(8);
+    machine.onDeviceWrite = () => {
+      machine.onDeviceWrite = () => {};
+      machine.place('addi s0, s0, 100', Number(patch));
+    };
+    expect(machine.hart.getPc()).toBe(patch);
+    machine.hart.run(30);
+    // Once before the device is written, nine times after.
+    expect(machine.hart.getX(8)).toBe(before + 1n + 900n);
+  });
+
+  test('stop before they are done where a breakpoint on them says so', () => {
+    const machine = new BareHarts({ translator: translatorWith() });
+    machine.start(READING);
+    machine.hart.setX(18, BigInt(DEVICE));
+    machine.hart.run(1000);
+    const { deviceValue } = machine;
+    machine.readResult = 'stop';
+    expect(machine.hart.run(1000)).toBe('exit-stop');
+    machine.readResult = 'ok';
+    expect(machine.deviceValue).toBe(deviceValue);
+    machine.hart.run(1);
+    expect(machine.deviceValue).toBe(deviceValue + 1n);
+  });
+});
+
+describe('CSRs that translated code accesses itself', () => {
+  test.each(STORED_CSRS)('$name', ({ name, writable }) => {
+    const source = `
+        li s0, 60
+        li s1, -1
+      again:
+        csrrw s2, ${name}, s1
+        csrrs s3, ${name}, s0
+        csrrc s4, ${name}, s0
+        csrrwi s5, ${name}, 21
+        csrrsi s6, ${name}, 10
+        csrrci s7, ${name}, 3
+        csrrs s8, ${name}, zero
+        addi s0, s0, -1
+        bne s0, zero, again
+        ebreak`;
+    const expected = run(new BareHarts(), source, STEPS);
+    const machine = new BareHarts({ translator: translatorWith() });
+    expect(run(machine, source, STEPS)).toEqual(expected);
+    expect(machine.group.tiers.interpreter).toBeLessThan(60);
+    expect(machine.hart.getX(19)).toBe(BigInt.asUintN(64, writable));
+  });
+
+  test('are illegal below their privilege level', () => {
+    const machine = new BareHarts({ translator: translatorWith() });
+    const { again } = machine.start(`
+      again:
+        csrrw t0, sscratch, t0
+        jal zero, again`);
+    machine.hart.run(500);
+    expect(machine.group.tiers.translator).toBeGreaterThan(400);
+    machine.hart.reset({ pc: again!, privilege: 0, a0: 0n, a1: 0n });
+    // All of memory may be accessed and executed.
+    machine.hart.writeCsr(0x3b0, BigInt.asUintN(64, -1n));
+    machine.hart.writeCsr(0x3a0, 0x1fn);
+    machine.hart.run(1);
+    expect(machine.hart.readCsr(0x342)).toBe(2n);
+  });
 });
 
 describe('breakpoints', () => {
@@ -264,7 +374,7 @@ describe('breakpoints', () => {
       again:
         addi s0, s0, 1
       patch:
-        csrrs t0, mscratch, zero
+        csrrs t0, mhartid, zero
         jal zero, again`);
     machine.hart.run(300);
     machine.group.setBreakpoints(new Set([patch!]));

@@ -15,6 +15,7 @@ import {
 } from './dispatch.ts';
 import { type CodePage, findRegion, type Region } from './region.ts';
 import { emitRegion, type RegionCode } from './region-code.ts';
+import { type Patience, SlowAccesses } from './slow-accesses.ts';
 
 export interface TranslatorOptions {
   readonly compiler: CompilePort;
@@ -27,6 +28,7 @@ export interface TranslatorOptions {
   /** For tests; see the constants of the same names. */
   readonly bytesMax?: number;
   readonly slotsMax?: number;
+  readonly patience?: Patience;
 }
 
 /**
@@ -50,6 +52,7 @@ export class RegionTranslator implements Translator {
   /** Found and emitted, not yet with the compiler. */
   #queue: { translation: Translation; code: RegionCode }[] = [];
   #breakOffsets: ReadonlySet<number> = new Set();
+  readonly #slow: SlowAccesses;
   #translated = 0;
   #refused = 0;
 
@@ -57,6 +60,7 @@ export class RegionTranslator implements Translator {
     this.#parts = parts;
     this.#options = options;
     this.#dispatch = createDispatch(parts.memory);
+    this.#slow = new SlowAccesses(options.patience);
     this.#cache = new CodeCache(parts.memory, parts.code, this.#dispatch.table, {
       bytesMax: options.bytesMax ?? BYTES_MAX,
       slotsMax: options.slotsMax ?? SLOTS,
@@ -87,6 +91,7 @@ export class RegionTranslator implements Translator {
         page: (delta) => this.#page(record, delta, context),
         u16: this.#u16,
         decode: this.#parts.decode,
+        isServed: (record) => this.#slow.isServed(record),
         breakOffsets: this.#breakOffsets,
       },
       offsetOf(record),
@@ -95,6 +100,18 @@ export class RegionTranslator implements Translator {
     this.#enqueue(region, record, variant, context.page);
     if (this.#options.compiler.isIdle) this.#submit();
     this.poll();
+  }
+
+  leftSlowAccess(record: number): void {
+    if (this.#slow.left(record)) this.#dropCodeOf(record);
+  }
+
+  servedFastAccess(record: number): void {
+    if (this.#slow.servedFast(record)) this.#dropCodeOf(record);
+  }
+
+  get losses(): number {
+    return this.#cache.losses;
   }
 
   poll(): void {
@@ -111,6 +128,7 @@ export class RegionTranslator implements Translator {
 
   dropped(codePage: number): void {
     this.#cache.dropPage(codePage);
+    this.#slow.forget(codePage);
     this.#check();
   }
 
@@ -118,6 +136,11 @@ export class RegionTranslator implements Translator {
     const added = new Set([...offsets].filter((offset) => !this.#breakOffsets.has(offset)));
     this.#breakOffsets = offsets;
     this.#cache.dropAt(added);
+    this.#check();
+  }
+
+  #dropCodeOf(record: number): void {
+    this.#cache.written(codePageOf(record), offsetOf(record), 2);
     this.#check();
   }
 

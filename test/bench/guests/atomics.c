@@ -2,7 +2,7 @@
 // (compare and swap with a count against reuse), reference counts, bit sets, and running minima and maxima.
 #include "guest.h"
 
-const struct program program = {.rounds = 42000, .expected = 0xc9ca941d14e1df8b};
+const struct program program = {.rounds = 168000, .expected = 0xc9ca941d14e1df8b};
 
 enum { ITEMS = 64, PASSES = 40, BITS = 256 };
 

@@ -2,7 +2,7 @@
 // again, fenced, and called; then one instruction of each is patched, and they are called again.
 #include "generator.h"
 
-const struct program program = {.rounds = 200, .expected = 0xf838b2abb1721ecb};
+const struct program program = {.rounds = 800, .expected = 0xf838b2abb1721ecb};
 
 enum { FUNCTIONS = 48, CALLS = 120 };
 

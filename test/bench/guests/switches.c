@@ -8,9 +8,9 @@
 
 // A change of address space costs QEMU ten times what one of tasks does.
 #ifdef PAGED
-#define SWITCH_ROUNDS 40
+#define SWITCH_ROUNDS 160
 #else
-#define SWITCH_ROUNDS 400
+#define SWITCH_ROUNDS 1600
 #endif
 
 const struct program program = {.rounds = SWITCH_ROUNDS, .expected = 0x555cbcf0cd9df970};
