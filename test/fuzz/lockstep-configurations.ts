@@ -90,6 +90,19 @@ export const atOnce = (hotAfter: number): Configuration => ({
     })),
 });
 
+/** As `atOnce`, in slices so short that many computed jumps are sampled and then followed. */
+const FOLLOWING: Configuration = {
+  name: 'following computed jumps',
+  hotAfter: 2,
+  passes: (random) =>
+    [0, 1].map(() => ({
+      cutting: { ...WHOLE, budget: () => 1 + random.below(60) },
+      prepare: (compiler) => {
+        compiler.lateness = { kind: 'at once', modules: Number.POSITIVE_INFINITY };
+      },
+    })),
+};
+
 /** Regions arrive after any time, and not in the order of asking. */
 export const someTime = (hotAfter: number): Configuration => ({
   name: `translated some time after ${hotAfter}`,
@@ -126,7 +139,7 @@ export const saved = (hotAfter?: number): Configuration => ({
 });
 
 const MANY = [translated(3), translated(8)] as const;
-const FEW = [CUT, saved(), atOnce(1), atOnce(3), saved(2), someTime(1), someTime(4)] as const;
+const FEW = [CUT, saved(), atOnce(1), FOLLOWING, atOnce(3), saved(2), someTime(1), someTime(4)] as const;
 
 /** Which configuration a program is run in: mostly one that few modules are compiled for, in turn the others. */
 export function configurationFor(index: number): Configuration {

@@ -61,6 +61,8 @@ export interface Coverage {
   /** Steps that translated code did, and what was compiled for that. */
   translatedSteps: number;
   regions: number;
+  /** Regions that follow computed jumps. */
+  dispatching: number;
   modules: number;
 }
 
@@ -74,6 +76,7 @@ export class Lockstep {
     traps: 0,
     translatedSteps: 0,
     regions: 0,
+    dispatching: 0,
     modules: 0,
   };
   /** The image of the present program. */
@@ -107,24 +110,25 @@ export class Lockstep {
     this.coverage.programs++;
     for (let pass = 0; pass < PASSES; pass++) {
       reference.run(program, this.image, pass);
-      const regions = regionsOf(subject);
-      const modules = subject.compiler.compiled;
+      const before = compiledFor(subject);
       const turn = this.#compare(reference, program, subject, passes[pass]!, pass);
       if (turn >= 0) return { program, configuration, pass, turn };
-      this.#cover(reference.machine, subject, { regions, modules });
+      this.#cover(reference.machine, subject, before);
     }
     return null;
   }
 
-  #cover(reference: LockstepMachine, subject: Subject, before: { regions: number; modules: number }): void {
+  #cover(reference: LockstepMachine, subject: Subject, before: Compiled): void {
     const { coverage } = this;
     for (const hart of reference.group.harts) {
       coverage.steps += hart.steps;
       coverage.traps += hart.trapped;
     }
     coverage.translatedSteps += subject.machine.group.tiers.translator;
-    coverage.regions += regionsOf(subject) - before.regions;
-    coverage.modules += subject.compiler.compiled - before.modules;
+    const after = compiledFor(subject);
+    coverage.regions += after.regions - before.regions;
+    coverage.dispatching += after.dispatching - before.dispatching;
+    coverage.modules += after.modules - before.modules;
   }
 
   /** The turn at whose end the subject differs from the reference, -1 for none. */
@@ -193,11 +197,25 @@ export function createSubject(program: LockstepProgram, configuration: Configura
   if (hotAfter === undefined) return { machine: new LockstepMachine(options), compiler };
   // A program is short: a slow access counts as one that always is after few, and as fast again after few.
   const patience = { left: 2, servedFast: 3 };
-  const translator = createTranslator({ hotAfter, compiler, verify: true, refused: failOnRefusal, patience });
+  const settledAfter = 1;
+  const translator = createTranslator({
+    hotAfter,
+    compiler,
+    verify: true,
+    refused: failOnRefusal,
+    patience,
+    settledAfter,
+  });
   return { machine: new LockstepMachine({ ...options, translator }), compiler };
 }
 
-const regionsOf = ({ machine }: Subject): number => machine.group.translation?.translated ?? 0;
+type Compiled = Pick<Coverage, 'regions' | 'dispatching' | 'modules'>;
+
+/** What was compiled for a machine so far. */
+function compiledFor({ machine, compiler }: Subject): Compiled {
+  const { translated = 0, dispatching = 0 } = machine.group.translation ?? {};
+  return { regions: translated, dispatching, modules: compiler.compiled };
+}
 
 function failOnRefusal(message: string): void {
   assert(false, message);

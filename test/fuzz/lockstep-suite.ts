@@ -49,10 +49,12 @@ async function run(request: LockstepRequest): Promise<LockstepResult> {
 }
 
 /** Programs that do little, or of which little is translated, would test little. */
-function expectCoverage({ programs, steps, traps, translatedSteps, regions, modules }: Coverage): void {
+function expectCoverage(coverage: Coverage): void {
+  const { programs, steps, traps, translatedSteps, regions, dispatching, modules } = coverage;
   expect(steps).toBeGreaterThan(800 * programs);
   expect(traps).toBeGreaterThan(4 * programs);
   expect(translatedSteps).toBeGreaterThan(0.08 * steps);
   expect(regions).toBeGreaterThan(1.5 * programs);
+  expect(dispatching).toBeGreaterThan(0.003 * programs);
   expect(modules).toBeGreaterThan(programs);
 }

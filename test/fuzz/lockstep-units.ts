@@ -22,6 +22,7 @@ import {
   SRET,
   sd,
   sfenceVma,
+  slli,
   store,
   WFI,
 } from './lockstep-code.ts';
@@ -48,6 +49,7 @@ export const UNITS: readonly { readonly unit: Unit; readonly weight: (context: C
   { unit: reservation, weight: ({ flavour }) => 2 * flavour.memory },
   { unit: floats, weight: ({ flavour }) => 5 * flavour.float },
   { unit: counter, weight: () => 2 },
+  { unit: jumpTable, weight: () => 6 },
   { unit: floatState, weight: ({ flavour }) => flavour.float },
   { unit: rewrite, weight: ({ flavour }) => 4 * flavour.selfModification },
   { unit: rewriteAhead, weight: ({ flavour }) => 3 * flavour.selfModification },
@@ -98,6 +100,29 @@ function floats(context: Context): void {
 
 function atomics({ random, code, hot }: Context): void {
   code.put(instruction(random, 'atomic', hot));
+}
+
+/** A jump through a table, as of a `switch`, to one of a few cases that are left by a jump or run into the next. */
+function jumpTable(context: Context): void {
+  const { random, code, hot } = context;
+  const selector = scratch(context);
+  const address = scratch(context, selector);
+  const cases = newLabel();
+  const behind = newLabel();
+  const count = random.pick([2, 4, 8]);
+  code.put(andi(selector, source(random, hot), count - 1));
+  code.put(slli(selector, selector, 3));
+  code.address(address, cases);
+  code.put(add(address, address, selector));
+  code.put(jalr(0, address, 0));
+  code.place(cases);
+  for (let index = 0; index < count; index++) {
+    // Eight bytes each.
+    code.put(addi(destination(random, hot), source(random, hot), random.below(2048)));
+    if (random.below(4)) code.jump(jal(0), behind);
+    else code.put(instruction(random, 'load', hot));
+  }
+  code.place(behind);
 }
 
 /** Puts one of the pointers somewhere else. */

@@ -41,6 +41,8 @@ export interface HartPorts {
   readonly sbiCall?: (hart: number) => 'done' | 'stop';
   /** A monotonic clock for the handler times of exits, a measurement only; absent: they are 0. */
   readonly nowNs?: () => number;
+  /** A store that brings a page of RAM into being is a `page-fault` exit; default: false. */
+  readonly tellsNewPages?: boolean;
   /** Stores that hit [`tohost`, +8) of an HTIF image end the instruction first and then call this; see `Hart.watchHtif`. */
   readonly tohost?: (hart: number) => void;
 }
@@ -124,8 +126,11 @@ export interface Hart extends Snapshottable {
   flushTranslations(range?: { readonly start: bigint; readonly size: bigint }): void;
 }
 
-/** What the harts of a machine share: decoded code, breakpoints. Implemented beside the hart. */
-export interface HartGroup {
+/**
+ * What the harts of a machine share: decoded code, breakpoints. Implemented beside the hart. Its saved state is what the
+ * harts have cached, which they must have again to go on bit for bit; it is restored after RAM and the harts.
+ */
+export interface HartGroup extends Snapshottable {
   readonly harts: readonly Hart[];
   /** Replaces all address breakpoints (guest-virtual, matched against pc whatever the address space). */
   setBreakpoints(addresses: ReadonlySet<bigint>): void;
@@ -145,6 +150,8 @@ export interface TranslatorStatistics {
   /** Regions in the code cache, and those ever made. */
   readonly regions: number;
   readonly translated: number;
+  /** Of those ever made: regions that follow computed jumps. */
+  readonly dispatching: number;
   /** Bytes of WebAssembly of the regions in the cache. */
   readonly bytes: number;
   /** Times the engine refused a module. */

@@ -63,6 +63,8 @@ export class CodePages {
   /** Page of RAM + 1 by pool index; 0 for a free page. */
   readonly #owner = new Uint32Array(CODE_PAGES_MAX);
   readonly #stores = new Uint32Array(CODE_PAGES_MAX);
+  /** 1 where the place was ever given to a page. */
+  readonly #used = new Uint8Array(CODE_PAGES_MAX);
   readonly #dropAfter = new Map<number, number>();
   #next = 0;
   /** Offsets within a page at which some breakpoint stands. */
@@ -124,7 +126,9 @@ export class CodePages {
     this.#owner[index] = page + 1;
     this.#poolIndex[page] = index + 1;
     const base = codePageBase(index);
-    this.#u8.fill(0, base, base + RECORDS_PER_PAGE * RECORD_SIZE);
+    // Memory that nobody used is zero, and not real yet.
+    if (this.#used[index] !== 0) this.#u8.fill(0, base, base + RECORDS_PER_PAGE * RECORD_SIZE);
+    this.#used[index] = 1;
     for (const variant of Object.values(VARIANT)) {
       const cells = cellOf(base, variant) >>> 1;
       this.#u16.fill(this.#firstCount(page), cells, cells + RECORDS_PER_PAGE);

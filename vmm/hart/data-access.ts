@@ -41,6 +41,7 @@ export class DataAccess {
   readonly #watch: StoreWatch;
   /** A store hit the watched word; the run loop tells the machine once the instruction is done. */
   watchHit = false;
+  #stops = false;
   /** Counts accesses that the translation caches make no faster: of devices, of pages with code, across words. */
   alwaysSlow = 0;
 
@@ -173,7 +174,10 @@ export class DataAccess {
     const kind = access === ACCESS.read ? 'read' : 'write';
     const cached = caches.lookup(kind, lo, hi);
     if (cached !== 0) {
-      if (access === ACCESS.write) this.#foundForWrite(cached, lo);
+      if (access === ACCESS.write) {
+        if (!this.#touch(cached)) return TRAPPED;
+        this.#foundForWrite(cached, lo);
+      }
       return cached;
     }
     const device = caches.lookupDevice(kind, lo, hi);
@@ -198,7 +202,7 @@ export class DataAccess {
       if (pmp.isUniform(page)) caches.fillDevice(kind, lo, hi, page, mmu.leafPages);
       return OUTSIDE_RAM;
     }
-    if (access === ACCESS.write) state.memory.pages.wrote(host - RAM_OFFSET, 1);
+    if (access === ACCESS.write && !this.#touch(host)) return TRAPPED;
     if (pmp.isUniform(page)) {
       const guarded = access === ACCESS.write && this.#isGuarded(host);
       caches.fill(kind, lo, hi, host, guarded, mmu.leafPages);
@@ -206,9 +210,36 @@ export class DataAccess {
     return host;
   }
 
+  /** True, once, when `TRAPPED` meant that an exit breakpoint wants the hart to stop before the access. */
+  takeStop(): boolean {
+    const stops = this.#stops;
+    this.#stops = false;
+    return stops;
+  }
+
+  /** Notes that a page of RAM is about to be written; false when somebody wants to stop before it comes into being. */
+  #touch(host: number): boolean {
+    const { pages, ramBase } = this.#core.state.memory;
+    const offset = host - RAM_OFFSET;
+    const page = offset >>> 12;
+    if (!pages.isUntouched(page)) return true;
+    if (pages.isPresent(page) || this.#core.ports.tellsNewPages !== true) {
+      pages.wrote(offset, 1);
+      return true;
+    }
+    const address = BigInt(ramBase + offset);
+    const describe = () => ({ kind: 'page-fault', address, reason: 'not-present', write: true }) as const;
+    if (this.#core.beginExit('page-fault', describe)) {
+      this.#stops = true;
+      return false;
+    }
+    pages.wrote(offset, 1);
+    this.#core.endExit('page-fault', describe);
+    return true;
+  }
+
   /** A store that went the slow way for the page's sake goes the fast one next time, unless it must not. */
   #foundForWrite(host: number, lo: number): void {
-    this.#core.state.memory.pages.wrote(host - RAM_OFFSET, 1);
     if (this.#isGuarded(host)) this.alwaysSlow++;
     else this.#core.caches.unguard(lo);
   }

@@ -21,6 +21,7 @@ import {
   ENTRY_RECORD,
   HART,
   JUMP_RECORD,
+  LAST_TARGET,
   RECORD,
   type Variant,
 } from './layout.ts';
@@ -71,6 +72,8 @@ export class HartExecution {
   #served: HartReturn | null | 'nothing' = 'nothing';
   /** Steps that remained when translated code left the instruction at pc undone; -1 when it did not. */
   #leftAt = -1;
+  /** Steps that remained when translated code was left by a jump, or by anything that goes on as one; -1 when it was not. */
+  #jumpedAt = -1;
   /** The record by which the interpreter is entered next: as a jump to pc, or not. */
   #entry: typeof ENTRY_RECORD | typeof JUMP_RECORD = ENTRY_RECORD;
   #yieldRequested = false;
@@ -154,7 +157,10 @@ export class HartExecution {
         continue;
       }
       this.#planSlice(now, end);
-      this.#translator?.poll();
+      if (this.#translator !== null) {
+        this.#sampleJump();
+        this.#translator.poll();
+      }
       do {
         const outcome = this.#enter();
         if (outcome !== null) return outcome;
@@ -222,6 +228,7 @@ export class HartExecution {
     const { state } = core;
     const slot = state.u16[cellOf(state.lo(HART.ip) >>> 0, this.#variant) >>> 1]! & ~CELL_SLOT;
     const before = state.lo(HART.remaining);
+    state.setLo(HART.lastJump, 0);
     const result = this.#translator!.run(state.base, before, slot);
     const remaining = result & RESULT.steps;
     state.setLo(HART.remaining, remaining);
@@ -230,6 +237,7 @@ export class HartExecution {
     this.#served = 'nothing';
     const canJump = result >= 0 || served !== 'nothing';
     this.#leftAt = canJump ? -1 : remaining;
+    this.#jumpedAt = canJump ? remaining : -1;
     this.#entry = canJump ? JUMP_RECORD : ENTRY_RECORD;
     return served === 'nothing' ? null : served;
   }
@@ -293,14 +301,27 @@ export class HartExecution {
     this.#core.state.setLo(HART.cells, cellsBase(this.#variant));
   }
 
+  /** Tells the translator of the last computed jump between its regions. */
+  #sampleJump(): void {
+    const { state } = this.#core;
+    const jumpedFrom = state.lo(HART.lastJump) >>> 0;
+    const record = state.lo(LAST_TARGET.record) >>> 0;
+    if (jumpedFrom === 0 || record === 0) return;
+    state.setLo(HART.lastJump, 0);
+    const page = state.big(LAST_TARGET.pc) & ~0xfffn;
+    this.#translator!.jumped(record, this.#variant, { page, fetchTlb: state.lo(HART.fetchTlb), jumpedFrom });
+  }
+
   /** The code at pc is worth translating; it is interpreted until that is done. */
   #hot(): null {
     const { state } = this.#core;
     const record = state.lo(HART.ip) >>> 0;
     this.#code.restartCount(record, this.#variant);
+    const hasJumpedHere = this.#jumpedAt === state.lo(HART.remaining);
     this.#translator?.hot(record, this.#variant, {
       page: state.big(HART.pc) & ~0xfffn,
       fetchTlb: state.lo(HART.fetchTlb),
+      jumpedFrom: hasJumpedHere ? state.lo(HART.lastJump) >>> 0 : 0,
     });
     // In synchronous modes the translation is there already.
     if ((state.u16[cellOf(record, this.#variant) >>> 1]! & CELL_SLOT) !== 0) this.#entry = JUMP_RECORD;
@@ -335,6 +356,7 @@ export class HartExecution {
       case STATUS.done:
         return this.#retire(length, moves);
       case STATUS.trap:
+        if (this.#data.takeStop()) return 'exit-stop';
         this.#core.countStep();
         return this.#exception();
       case STATUS.illegal:

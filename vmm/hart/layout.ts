@@ -111,11 +111,17 @@ export const HART = {
   privilege: 0x270,
   /** i32: `cellsBase` of the variant of translated code in force. */
   cells: 0x274,
+  /** u32: record of the computed jump by which a region is being left, 0 when it is left otherwise; and of the last that was. */
+  jumpsFrom: 0x278,
+  lastJump: 0x27c,
   /** Records: an instruction run outside its page, two that end it, one that enters the page of pc, one that jumps to it. */
   scratchCode: 0x800,
   dataTlbs: 0x1000,
   fetchTlbs: 0x1000 + 5 * 0x8_0000,
 } as const;
+
+/** Of the region that the last jump led to: its record (u32), 0 when there was none, and its guest address (i64). */
+export const LAST_TARGET = { record: 0x400, pc: 0x408 } as const;
 
 const CSR_BASE = 0x280;
 const CSR_NAMES = [

@@ -40,6 +40,10 @@ export class GuardedPages implements RamPages {
     return (this.#guards[page]! & GUARD.clean) === 0;
   }
 
+  isUntouched(page: number): boolean {
+    return (this.#guards[page]! & (GUARD.clean | GUARD.absent)) !== 0;
+  }
+
   wrote(offset: number, length: number): void {
     const last = Math.floor((offset + length - 1) / PAGE);
     for (let page = Math.floor(offset / PAGE); page <= last; page++) {
@@ -53,6 +57,14 @@ export class GuardedPages implements RamPages {
       if ((guard & GUARD.absent) === 0) this.#ram.fill(0, page * PAGE, (page + 1) * PAGE);
       this.#guards[page] = (guard & ~GUARD.clean) | GUARD.absent;
     }
+    this.#protector.protectAll();
+  }
+
+  replace(present: Iterable<number>): void {
+    for (let page = 0; page < this.count; page++) {
+      this.#guards[page] = (this.#guards[page]! & ~GUARD.clean) | GUARD.absent;
+    }
+    for (const page of present) this.#guards[page] = this.#guards[page]! & ~GUARD.absent;
     this.#protector.protectAll();
   }
 

@@ -155,7 +155,7 @@ function wordsOf(value: unknown, maximum: number): Uint32Array {
   if (!(value instanceof Uint8Array) || value.length % 4 !== 0 || value.length > maximum * 4) {
     throw bad('a list of words is wrong');
   }
-  return new Uint32Array(value.slice().buffer);
+  return new Uint32Array(Uint8Array.from(value).buffer);
 }
 
 const isCount = (value: unknown, maximum: number): value is number =>

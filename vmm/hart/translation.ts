@@ -39,6 +39,8 @@ export const unpackService = (packed: number): Service => ({ reason: packed >> 3
 export interface Translator {
   /** The record was jumped to often. `fetchTlb`: host offset of the fetch cache in force, to see which pages lie beside. */
   hot(record: number, variant: Variant, context: HotContext): void;
+  /** A sample of the computed jumps by which translated code goes from one region to another, to this record. */
+  jumped(record: number, variant: Variant, context: HotContext): void;
   /**
    * Runs translated code of a slot at the hart's pc, and what it continues in, with `remaining` steps left. Returns
    * the steps left then, with `RESULT.mustInterpret` or without.
@@ -67,6 +69,8 @@ export interface HotContext {
   /** Guest-virtual page of the record, and the host offset of the fetch cache that names its neighbours. */
   readonly page: bigint;
   readonly fetchTlb: number;
+  /** The record of the computed jump of translated code that led here; 0 when it was none. */
+  readonly jumpedFrom: number;
 }
 
 /** What a translator gets of the harts. */

@@ -17,8 +17,8 @@ import { instructionsOf, pageOf, type Region } from './region.ts';
 export interface Translation {
   readonly region: Region;
   readonly variant: Variant;
-  /** The entry's decoded record. */
-  readonly record: number;
+  /** The decoded records at which it is entered. */
+  readonly records: readonly number[];
   readonly bound: number;
   /** Bytes of WebAssembly. */
   readonly size: number;
@@ -69,6 +69,7 @@ export class CodeCache {
 
   /** Takes note of a region whose code is to be compiled: from now on a change of its code kills it. */
   add(translation: Translation): void {
+    this.#dropRivals(translation, false);
     for (const { codePage } of translation.region.pages.values()) {
       let there = this.#byPage.get(codePage);
       if (there === undefined) this.#byPage.set(codePage, (there = new Set()));
@@ -79,19 +80,30 @@ export class CodeCache {
   /** True when the record has a region, installed or being compiled. */
   has(record: number, variant: Variant): boolean {
     for (const translation of this.#byPage.get(codePageOf(record)) ?? []) {
-      if (translation.record === record && translation.variant === variant) return true;
+      if (translation.records.includes(record) && translation.variant === variant) return true;
     }
     return false;
   }
 
+  /** Drops what is entered, or would be, where this one is to be: of the installed, or of those being compiled. */
+  #dropRivals({ records, variant }: Translation, installed: boolean): void {
+    for (const rival of [...(this.#byPage.get(codePageOf(records[0]!)) ?? [])]) {
+      if (rival.variant !== variant || (rival.slot !== 0) !== installed) continue;
+      if (rival.records.some((record) => records.includes(record))) this.drop(rival);
+    }
+  }
+
   install(translation: Translation, code: WebAssembly.ExportValue): void {
     assert(translation.alive && translation.slot === 0, 'installed once');
+    this.#dropRivals(translation, true);
     while (this.bytes + translation.size > this.#bytesMax && this.#installed.size > 0) this.#dropOldest();
     const slot = this.#takeSlot();
     translation.slot = slot;
     this.#table.set(slot, code);
     this.#u16[(BOUNDS_OFFSET >> 1) + slot] = translation.bound;
-    this.#u16[cellOf(translation.record, translation.variant) >>> 1] = CELL_SLOT | slot;
+    for (const record of translation.records) {
+      this.#u16[cellOf(record, translation.variant) >>> 1] = CELL_SLOT | slot;
+    }
     this.#installed.add(translation);
     this.bytes += translation.size;
   }
@@ -111,7 +123,7 @@ export class CodeCache {
     this.bytes -= translation.size;
     this.#table.set(translation.slot, null);
     this.#freeSlots.push(translation.slot);
-    this.#code.restartCount(translation.record, translation.variant);
+    for (const record of translation.records) this.#code.restartCount(record, translation.variant);
     translation.slot = 0;
   }
 
@@ -147,22 +159,22 @@ export class CodeCache {
     let bytes = 0;
     const slots = new Set<number>();
     for (const translation of this.#installed) {
-      const { slot, record, variant, region, bound } = translation;
+      const { slot, records, variant, region, bound } = translation;
       assert(translation.alive && slot > 0 && !slots.has(slot), 'an installed region has a slot of its own');
       slots.add(slot);
       bytes += translation.size;
       assert(this.#table.get(slot) !== null, 'a slot in use has code');
-      assert(this.#u16[cellOf(record, variant) >>> 1] === (CELL_SLOT | slot), 'the cell names the slot');
+      const entryPage = region.pages.get(pageOf(region.entry))!.codePage;
+      for (const record of records) {
+        assert(this.#u16[cellOf(record, variant) >>> 1] === (CELL_SLOT | slot), 'the cell names the slot');
+        assert(codePageOf(record) === entryPage, 'it is entered in one page');
+      }
       assert(this.#u16[(BOUNDS_OFFSET >> 1) + slot] === bound && bound > 0, 'the bound stands beside');
       for (const [delta, { codePage, hostPage }] of region.pages) {
         assert(this.#code.hasCode(hostPage), 'the page has decoded code, so that stores to it are seen');
         assert(this.#code.pageFor(hostPage) === codePage, `page ${delta} is decoded where it was`);
         assert(this.#byPage.get(codePage)?.has(translation) === true, 'the page knows its regions');
       }
-      assert(
-        codePageOf(record) === region.pages.get(pageOf(region.entry))!.codePage,
-        'the entry is in its page',
-      );
     }
     for (const there of this.#byPage.values()) {
       for (const translation of there) assert(translation.alive, 'no page knows a dead region');
@@ -199,8 +211,9 @@ function covers(region: Region, codePage: number, inPage: number, length: number
     const start = delta * 4096 + inPage;
     for (const block of region.blocks) {
       const instructions = instructionsOf(block);
-      const first = instructions[0]!;
-      const last = instructions.at(-1)!;
+      const first = instructions[0];
+      const last = instructions.at(-1);
+      if (first === undefined || last === undefined) continue;
       if (start < last.offset + last.length && start + length > first.offset) return true;
     }
   }

@@ -1,5 +1,13 @@
 import type { GuestMemory } from '../contracts/memory.ts';
-import { CELL_SLOT, HART, RECORD_SIZE, SLOTS_MAX, TLB_ENTRIES, TLB_ENTRY_SIZE } from '../hart/layout.ts';
+import {
+  CELL_SLOT,
+  HART,
+  LAST_TARGET,
+  RECORD_SIZE,
+  SLOTS_MAX,
+  TLB_ENTRIES,
+  TLB_ENTRY_SIZE,
+} from '../hart/layout.ts';
 import { RESULT } from '../hart/translation.ts';
 import { FunctionBody, type Local } from '../wasm/function-body.ts';
 import { ModuleBuilder, type Signature } from '../wasm/module-builder.ts';
@@ -51,9 +59,23 @@ function dispatchModule(): Uint8Array {
 
 function gotoBody(regionType: number): FunctionBody {
   const body = new FunctionBody(3);
-  const slot = emitLookup(body, body.parameter(0));
+  const hart = body.parameter(0);
+  body.get(hart);
+  body.get(hart);
+  body.memory(OP.i32Load, HART.jumpsFrom);
+  body.memory(OP.i32Store, HART.lastJump);
+  body.get(hart);
+  body.i32(0);
+  body.memory(OP.i32Store, HART.jumpsFrom);
+  const { slot, record, pc } = emitLookup(body, hart);
+  body.get(hart);
+  body.get(record);
+  body.memory(OP.i32Store, LAST_TARGET.record);
   body.get(slot);
   body.if();
+  body.get(hart);
+  body.get(pc);
+  body.memory(OP.i64Store, LAST_TARGET.pc);
   body.get(body.parameter(0));
   body.get(body.parameter(1));
   body.get(body.parameter(2));
@@ -103,7 +125,7 @@ function runBody(regionType: number): FunctionBody {
   body.op(NUMERIC.and.i32);
   body.set(remaining);
   const found = emitLookup(body, hart);
-  body.get(found);
+  body.get(found.slot);
   body.tee(slot);
   body.brIf(again);
   body.end();
@@ -111,10 +133,20 @@ function runBody(regionType: number): FunctionBody {
   return body;
 }
 
-/** The slot of the region at the hart's pc, as the interpreter would find it: by fetch cache and cell; 0 for none. */
-function emitLookup(body: FunctionBody, hart: Local): Local {
+/** What is found at the hart's pc. */
+interface Found {
+  /** The region's slot, 0 when there is none. */
+  readonly slot: Local;
+  /** Its decoded record; old, or 0, when there is none. */
+  readonly record: Local;
+  readonly pc: Local;
+}
+
+/** Finds the region at the hart's pc as the interpreter would: by fetch cache and cell. */
+function emitLookup(body: FunctionBody, hart: Local): Found {
   const pc = body.local('i64');
   const entry = body.local('i32');
+  const record = body.local('i32');
   const slot = body.local('i32');
   const done = body.block();
   body.i32(0);
@@ -147,6 +179,7 @@ function emitLookup(body: FunctionBody, hart: Local): Local {
   body.i32(Math.log2(RECORD_SIZE / 2));
   body.op(NUMERIC.shl.i32);
   body.op(NUMERIC.add.i32);
+  body.tee(record);
   body.i32(3);
   body.op(NUMERIC.shrU.i32);
   body.get(hart);
@@ -165,5 +198,5 @@ function emitLookup(body: FunctionBody, hart: Local): Local {
   body.op(NUMERIC.xor.i32);
   body.set(slot);
   body.end();
-  return slot;
+  return { slot, record, pc };
 }

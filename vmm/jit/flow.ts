@@ -59,6 +59,8 @@ export function successors(ending: Ending): readonly Edge[] {
       return [ending.back];
     case 'jump':
       return [];
+    case 'dispatch':
+      return ending.targets.map(({ edge }) => edge);
   }
 }
 
@@ -270,7 +272,8 @@ class FlowAnalysis implements Flow {
     const edges = successors(block.ending);
     // Where the region is left, dirty registers are written back.
     const returns = leavesAndReturns(block.ending);
-    if (returns || edges.length === 0 || edges.some(({ kind }) => kind === 'exit')) {
+    const mayLeave = block.ending.kind === 'dispatch' || edges.some(({ kind }) => kind === 'exit');
+    if (returns || edges.length === 0 || mayLeave) {
       live = dirtyOut;
     }
     if (!returns) {
@@ -326,5 +329,10 @@ function mapEdges(ending: Ending, map: (edge: Edge) => Edge): Ending {
       return { ...ending, back: map(ending.back) };
     case 'jump':
       return ending;
+    case 'dispatch':
+      return {
+        kind: 'dispatch',
+        targets: ending.targets.map(({ offset, edge }) => ({ offset, edge: map(edge) })),
+      };
   }
 }

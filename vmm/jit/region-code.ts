@@ -3,7 +3,6 @@ import {
   CELL_SLOT,
   cellOf,
   HART,
-  RECORD_SIZE,
   TLB_ENTRIES,
   TLB_ENTRY_SIZE,
   VARIANT,
@@ -16,7 +15,17 @@ import { asExpression, asValue, Binary, Constant, LocalValue } from '../wasm/exp
 import { FunctionBody, type Label, type Local } from '../wasm/function-body.ts';
 import { NUMERIC, OP } from '../wasm/opcodes.ts';
 import { analyse, type BlockInfo, type Flow, leavesAndReturns } from './flow.ts';
-import { type Block, type Edge, instructionsOf, type Op, pageOf, type Region } from './region.ts';
+import {
+  type Block,
+  type DispatchTarget,
+  type Edge,
+  instructionsOf,
+  isReturn,
+  type Op,
+  pageOf,
+  type Region,
+  recordOf,
+} from './region.ts';
 import { RegionEmitter, type Target } from './region-emitter.ts';
 import { forEachRegister, NO_REGISTERS, type RegisterSet } from './registers.ts';
 
@@ -120,16 +129,22 @@ class RegionWriter {
     const entry = this.#flow.infos.get(0)!;
     this.#leaveUnlessSteps(entry.bound);
     if (this.#variant === VARIANT.paged) {
+      // All entries are in one page.
       body.get(this.#hart);
       body.memory(OP.i64Load, HART.pc);
-      body.i64(BigInt(this.#region.entry));
-      body.op(NUMERIC.sub.i64);
+      body.i64(~0xfffn);
+      body.op(NUMERIC.and.i64);
       body.set(this.#pcBase);
       body.get(this.#hart);
       body.memory(OP.i32Load, HART.dataTlb);
       body.set(this.#dataTlb);
     }
     this.#load(entry.liveIn);
+    if (entry.block.ending.kind === 'dispatch') {
+      body.get(this.#hart);
+      body.memory(OP.i64Load, HART.pc);
+      body.set(this.#target);
+    }
     this.#tree(0, 0);
     body.op(OP.unreachable);
     return { body, bound: entry.bound };
@@ -209,12 +224,17 @@ class RegionWriter {
       case 'service':
         this.#service(info, ending, pending);
         return;
+      case 'dispatch':
+        assert(pending === 0, 'nothing was done on the way here');
+        this.#dispatch(info, ending.targets);
+        return;
       case 'jump': {
         this.#writeBack(info.dirtyOut);
         this.#storePc(asValue<I64>(new LocalValue('i64', this.#target)));
         // A return goes to the frame that called, which knows what follows; any other jump goes on from here.
-        if (!isReturn(info.block.ops.at(-1)!)) {
-          this.#goOn(pending);
+        const op = info.block.ops.at(-1)!;
+        if (!isReturn(op)) {
+          this.#jumpOn(op.offset, pending);
           return;
         }
         this.#pushRemaining(pending);
@@ -222,6 +242,57 @@ class RegionWriter {
         return;
       }
     }
+  }
+
+  /** Leaves by a computed jump, and notes by which, so that its targets are learned. */
+  #jumpOn(offset: number, pending: number): void {
+    this.#body.get(this.#hart);
+    this.#body.i32(this.#recordOf(offset));
+    this.#body.memory(OP.i32Store, HART.jumpsFrom);
+    this.#goOn(pending);
+  }
+
+  /** Goes on at the address in `target`, by a table; leaves the region where it has no block there. */
+  #dispatch(info: BlockInfo, targets: readonly DispatchTarget[]): void {
+    const body = this.#body;
+    const low = Math.min(...targets.map(({ offset }) => offset));
+    const high = Math.max(...targets.map(({ offset }) => offset));
+    const distance = body.scratch('i64');
+    const otherwise = body.block();
+    // The last to be opened is the first to end.
+    const labels = targets.map(() => body.block()).reverse();
+    const inOrder = [...targets].reverse();
+    body.get(this.#target);
+    asExpression(this.#pcOf(low)).emit(body);
+    body.op(NUMERIC.sub.i64);
+    body.tee(distance);
+    body.i64(BigInt(high - low));
+    body.op(NUMERIC.gtU.i64);
+    body.brIf(otherwise);
+    body.get(distance);
+    body.op(OP.i32WrapI64);
+    body.i32(1);
+    body.op(NUMERIC.shrU.i32);
+    const table: Label[] = Array((high - low + 2) >> 1).fill(otherwise);
+    for (const [index, { offset }] of inOrder.entries()) table[(offset - low) >> 1] = labels[index]!;
+    body.brTable(table, otherwise);
+    for (const { edge } of inOrder) {
+      body.end();
+      this.#follow(info, edge, 0);
+    }
+    body.end();
+    this.#writeBack(info.dirtyOut);
+    this.#storePc(asValue<I64>(new LocalValue('i64', this.#target)));
+    this.#jumpOn(this.#computedJump().offset, 0);
+  }
+
+  /** One of the jumps that lead to the dispatching block: what one of them is found to reach, all may reach. */
+  #computedJump(): Op {
+    for (const { block } of this.#flow.infos.values()) {
+      const op = block.ops.at(-1);
+      if (op?.facts.flow === 'jump' && op.rd === 0 && !isReturn(op)) return op;
+    }
+    throw new Error('a region that dispatches has a computed jump');
   }
 
   /** Continues on an edge. Nothing may follow. */
@@ -240,7 +311,8 @@ class RegionWriter {
       return;
     }
     const to = this.#flow.infos.get(edge.to)!;
-    if (this.#needsFetchCheck(from, to.block.start)) {
+    const isDispatch = to.block.ending.kind === 'dispatch';
+    if (!isDispatch && this.#needsFetchCheck(from, to.block.start)) {
       this.#checkFetch(dirty, to, pending);
     }
     const isBack = to.order <= from.order;
@@ -282,10 +354,8 @@ class RegionWriter {
     const body = this.#body;
     this.#writeBack(info.dirtyOut);
     this.#storePc(this.#pcOf(op.offset));
-    const page = this.#region.pages.get(pageOf(op.offset));
-    assert(page !== undefined, 'the region has the page');
     body.get(this.#hart);
-    body.i32(page.codePage + ((op.offset & 0xffe) / 2) * RECORD_SIZE);
+    body.i32(this.#recordOf(op.offset));
     body.memory(OP.i32Store, HART.ip);
     body.get(this.#hart);
     this.#pushRemaining(pending);
@@ -338,7 +408,7 @@ class RegionWriter {
       // Where the callee's page is known, so is its cell. Not translated yet: the interpreter counts the call.
       cell = body.scratch('i32');
       body.i32(0);
-      body.memory(OP.i32Load16U, cellOf(page.codePage + ((target & 0xffe) / 2) * RECORD_SIZE, this.#variant));
+      body.memory(OP.i32Load16U, cellOf(recordOf(page, target), this.#variant));
       body.tee(cell);
       body.i32(CELL_SLOT);
       body.op(NUMERIC.ltU.i32);
@@ -364,7 +434,17 @@ class RegionWriter {
 
   /** A jump from page to page goes by the fetch cache, where pages may be mapped elsewhere. */
   #needsFetchCheck(from: BlockInfo, target: number): boolean {
-    return this.#variant === VARIANT.paged && pageOf(target) !== pageOf(lastOf(from.block).offset);
+    if (this.#variant === VARIANT.bare) return false;
+    if (from.block.ending.kind === 'dispatch') return this.#jumpsCrossPages || pageOf(target) !== 0;
+    return pageOf(target) !== pageOf(lastOf(from.block).offset);
+  }
+
+  /** Computed jumps lead to the dispatching block from other pages than the one in which the region is entered. */
+  get #jumpsCrossPages(): boolean {
+    return this.#region.blocks.some(({ ops, ending }) => {
+      const isJump = ending.kind === 'goto' && ops.at(-1)?.facts.flow === 'jump';
+      return isJump && pageOf(ops.at(-1)!.offset) !== 0;
+    });
   }
 
   /** Compares the fetch cache's entry for the page of `to`, as the interpreter does on the way from page to page. */
@@ -416,7 +496,8 @@ class RegionWriter {
     body.op(NUMERIC.ltS.i32);
     body.if();
     this.#writeBack(info.dirtyIn);
-    this.#storePc(this.#pcOf(info.block.start));
+    const isDispatch = info.block.ending.kind === 'dispatch';
+    this.#storePc(isDispatch ? asValue(new LocalValue('i64', this.#target)) : this.#pcOf(info.block.start));
     body.get(this.#remaining);
     this.#flagAndReturn();
     body.end();
@@ -517,6 +598,13 @@ class RegionWriter {
     });
   }
 
+  /** The decoded record of an instruction of the region. */
+  #recordOf(offset: number): number {
+    const page = this.#region.pages.get(pageOf(offset));
+    assert(page !== undefined, 'the region has the page');
+    return recordOf(page, offset);
+  }
+
   #register(kind: keyof typeof REGISTER_TYPE, index: number): Local {
     const key = Object.keys(REGISTER_TYPE).indexOf(kind) * 32 + index;
     let local = this.#registers.get(key);
@@ -549,6 +637,3 @@ function exitCode(offset: number, steps: number): number {
 
 /** The block's last instruction; a block may have none but the one that the hart executes. */
 const lastOf = (block: Block): Op => instructionsOf(block).at(-1)!;
-
-/** By the unprivileged specification's return-address hints: a jump to x1 or x5 without a link. */
-const isReturn = ({ rd, rs1 }: { rd: number; rs1: number }): boolean => rd === 0 && (rs1 === 1 || rs1 === 5);

@@ -32,6 +32,7 @@ export type Edge =
  * - `goto`: one successor. - `branch`: by the condition of the last instruction.
  * - `call`: a jump that leaves a return address, at which the region continues; `target` is null when computed.
  * - `jump`: to the address that the last instruction computes.
+ * - `dispatch`: to one of these by the address that a computed jump left; see `Region.hasDispatch`.
  * - `service`: `op`, behind the block's own instructions, is executed by the hart, and the region continues behind it if it can.
  */
 export type Ending =
@@ -39,7 +40,13 @@ export type Ending =
   | { readonly kind: 'branch'; readonly taken: Edge; readonly next: Edge }
   | { readonly kind: 'call'; readonly target: number | null; readonly back: Edge }
   | { readonly kind: 'jump' }
+  | { readonly kind: 'dispatch'; readonly targets: readonly DispatchTarget[] }
   | { readonly kind: 'service'; readonly op: Op; readonly back: Edge };
+
+export interface DispatchTarget {
+  readonly offset: number;
+  readonly edge: Edge;
+}
 
 export interface Block {
   readonly start: number;
@@ -61,14 +68,22 @@ export interface CodeSource {
   readonly decode: (target: Decoded, raw: number) => boolean;
   /** The hart does the memory access of this record. */
   isServed(record: number): boolean;
+  /** Where computed jumps of this decoded page went, in bytes from its start, as far as the region is to follow them. */
+  jumpTargets(codePage: number): Iterable<number>;
   /** Offsets within a page at which breakpoints stand. */
   readonly breakOffsets: ReadonlySet<number>;
 }
 
-/** Code that is translated together: what can be reached from `entry` without leaving by a call or computed jump. */
+/**
+ * Code that is translated together: what can be reached from `entry` without leaving by a call, or by a computed jump whose
+ * targets are not known. Where they are, a block without instructions stands before all others: the region begins there
+ * and computed jumps lead there, and it goes on by the address, so that a loop around a jump table stays in one region.
+ */
 export interface Region {
   readonly entry: number;
-  /** The first is the entry's. */
+  /** Where the region may be entered, all in the entry's page. */
+  readonly entries: readonly number[];
+  /** The first is where the region begins. */
   readonly blocks: readonly Block[];
   /** The pages that its blocks and its callees are in, as far as they are known. */
   readonly pages: ReadonlyMap<number, CodePage>;
@@ -79,6 +94,10 @@ export interface Region {
  * function, and a step budget shorter than the longest path through a region is interpreted.
  */
 const OPS_MAX = 400;
+/** The same where jumps through tables are followed: a loop around a table of jumps pays only when all of it is there. */
+const OPS_MAX_WITH_DISPATCH = 1200;
+/** Targets of computed jumps lie at most so far from the entry, so that a table for them stays small. */
+const DISPATCH_REACH = 4096;
 /** Pages before and after the entry's that a region may reach into. */
 const PAGES_BEFORE = 2;
 const PAGES_AFTER = 3;
@@ -92,12 +111,15 @@ export function findRegion(source: CodeSource, entry: number): Region | undefine
 
 class RegionFinder {
   readonly #source: CodeSource;
+  #entry = 0;
   readonly #ops = new Map<number, Op>();
   /** Offsets whose instruction can only be interpreted. */
   readonly #stops = new Set<number>();
   readonly #leaders = new Set<number>();
   readonly #pages = new Map<number, CodePage | null>();
   readonly #queue: number[] = [];
+  /** Of computed jumps. */
+  readonly #targets = new Set<number>();
   readonly #decoded = createDecoded();
 
   constructor(source: CodeSource) {
@@ -106,6 +128,7 @@ class RegionFinder {
 
   /** Decodes what is reachable, nearest first. */
   collect(entry: number): void {
+    this.#entry = entry;
     this.#lead(entry);
     for (let next = 0; next < this.#queue.length; next++) this.#collectStraight(this.#queue[next]!);
   }
@@ -113,8 +136,12 @@ class RegionFinder {
   region(entry: number): Region | undefined {
     if (!this.#ops.has(entry)) return undefined;
     const starts = [...this.#leaders].filter((offset) => this.#ops.has(offset));
-    const numbers = new Map(starts.map((offset, index) => [offset, index]));
-    const blocks = starts.map((start) => this.#block(start, numbers));
+    const targets = [...this.#targets].filter((offset) => this.#ops.has(offset));
+    const hasDispatch = targets.length > 0;
+    const numbers = new Map(starts.map((offset, index) => [offset, hasDispatch ? index + 1 : index]));
+    const blocks = starts.map((start) => this.#block(start, numbers, hasDispatch));
+    if (hasDispatch) blocks.unshift(dispatchBlock(entry, [...new Set([entry, ...targets])], numbers));
+    const entries = [...new Set([entry, ...targets.filter((offset) => pageOf(offset) === 0)])];
     const pages = new Map<number, CodePage>();
     for (const { ending } of blocks) {
       if (ending.kind === 'call' && ending.target !== null) this.#link(pageOf(ending.target));
@@ -123,7 +150,7 @@ class RegionFinder {
     for (const [delta, page] of this.#pages) {
       if (page !== null && linked.has(delta)) pages.set(delta, page);
     }
-    return { entry, blocks, pages };
+    return { entry, entries, blocks, pages };
   }
 
   #lead(offset: number): void {
@@ -134,7 +161,8 @@ class RegionFinder {
 
   #collectStraight(start: number): void {
     for (let offset = start; ; ) {
-      if (this.#ops.has(offset) || this.#ops.size >= OPS_MAX) return;
+      const opsMax = this.#targets.size > 0 ? OPS_MAX_WITH_DISPATCH : OPS_MAX;
+      if (this.#ops.has(offset) || this.#ops.size >= opsMax) return;
       const op = this.#decodeAt(offset);
       if (op === undefined) return;
       this.#ops.set(offset, op);
@@ -157,11 +185,23 @@ class RegionFinder {
           return;
         case 'jump':
           if (op.rd !== 0) this.#lead(next);
+          else if (!isReturn(op)) this.#leadJumps(op);
           return;
         case 'leave':
           this.#lead(next);
           return;
       }
+    }
+  }
+
+  #leadJumps({ offset }: Op): void {
+    const page = this.#page(pageOf(offset));
+    if (page === null) return;
+    for (const inPage of this.#source.jumpTargets(page.codePage)) {
+      const target = pageOf(offset) * 4096 + inPage;
+      if (Math.abs(target - this.#entry) >= DISPATCH_REACH) continue;
+      this.#targets.add(target);
+      this.#lead(target);
     }
   }
 
@@ -182,8 +222,7 @@ class RegionFinder {
       this.#stops.add(offset);
       return undefined;
     }
-    const record = page.codePage + (inPage / 2) * RECORD_SIZE;
-    const facts = this.#source.isServed(record) ? ACCESS_FACTS : factsOf(decoded);
+    const facts = this.#source.isServed(recordOf(page, offset)) ? ACCESS_FACTS : factsOf(decoded);
     if (facts.flow === 'leave' && facts.service === null) {
       this.#stops.add(offset);
       return undefined;
@@ -207,12 +246,14 @@ class RegionFinder {
     return page;
   }
 
-  #block(start: number, numbers: ReadonlyMap<number, number>): Block {
+  #block(start: number, numbers: ReadonlyMap<number, number>, hasDispatch: boolean): Block {
     const edge = (offset: number): Edge => {
       const to = numbers.get(offset);
       if (to !== undefined) return { kind: 'block', to };
       return { kind: 'exit', offset, interpret: this.#stops.has(offset) };
     };
+    const jump = (op: Op): Ending =>
+      hasDispatch && !isReturn(op) ? { kind: 'goto', next: { kind: 'block', to: 0 } } : { kind: 'jump' };
     const ops: Op[] = [];
     for (let offset = start; ; ) {
       const op = this.#ops.get(offset);
@@ -233,13 +274,26 @@ class RegionFinder {
             : { start, ops, ending: { kind: 'call', target: offset + op.imm, back: edge(next) } };
         case 'jump':
           return op.rd === 0
-            ? { start, ops, ending: { kind: 'jump' } }
+            ? { start, ops, ending: jump(op) }
             : { start, ops, ending: { kind: 'call', target: null, back: edge(next) } };
         default:
           offset = next;
       }
     }
   }
+}
+
+function dispatchBlock(
+  start: number,
+  targets: readonly number[],
+  numbers: ReadonlyMap<number, number>,
+): Block {
+  const edge = (offset: number): Edge => ({ kind: 'block', to: numbers.get(offset)! });
+  return {
+    start,
+    ops: [],
+    ending: { kind: 'dispatch', targets: targets.map((offset) => ({ offset, edge: edge(offset) })) },
+  };
 }
 
 const calledFrom = ({ ending }: Block): readonly number[] =>
@@ -250,3 +304,11 @@ export const instructionsOf = ({ ops, ending }: Block): readonly Op[] =>
   ending.kind === 'service' ? [...ops, ending.op] : ops;
 
 export const pageOf = (offset: number): number => offset >> 12;
+
+/** Host offset of the decoded record of the instruction at an offset, which lies in this page. */
+export const recordOf = ({ codePage }: CodePage, offset: number): number =>
+  codePage + ((offset & 0xffe) / 2) * RECORD_SIZE;
+
+/** By the unprivileged specification's return-address hints: a jump to x1 or x5 without a link. */
+export const isReturn = ({ rd, rs1 }: { rd: number; rs1: number }): boolean =>
+  rd === 0 && (rs1 === 1 || rs1 === 5);

@@ -13,7 +13,8 @@ import {
   REGION_SIGNATURE,
   SERVE_SIGNATURE,
 } from './dispatch.ts';
-import { type CodePage, findRegion, type Region } from './region.ts';
+import { type Jumps, type JumpTarget, JumpTargets } from './jump-targets.ts';
+import { type CodePage, type CodeSource, findRegion, type Region, recordOf } from './region.ts';
 import { emitRegion, type RegionCode } from './region-code.ts';
 import { type Patience, SlowAccesses } from './slow-accesses.ts';
 
@@ -29,6 +30,7 @@ export interface TranslatorOptions {
   readonly bytesMax?: number;
   readonly slotsMax?: number;
   readonly patience?: Patience;
+  readonly settledAfter?: number;
 }
 
 /**
@@ -39,6 +41,13 @@ const BYTES_MAX = 24 * 2 ** 20;
 const SLOTS = 0x4000;
 /** Functions a module: V8 takes a tenth of the time for each that it would for a module of its own. */
 const BATCH_MAX = 64;
+
+/** In which page from its target a computed jump may be, nearest first: one page of RAM may be mapped twice. */
+const JUMP_PAGES = [0, -1, 1, -2, 2];
+const NO_TARGETS: readonly number[] = [];
+
+/** Where the pages around a record are. */
+type Pages = Pick<HotContext, 'page' | 'fetchTlb'>;
 
 /** Finds regions, has them compiled, and keeps the code cache in step with the guest's code. */
 export class RegionTranslator implements Translator {
@@ -53,7 +62,9 @@ export class RegionTranslator implements Translator {
   #queue: { translation: Translation; code: RegionCode }[] = [];
   #breakOffsets: ReadonlySet<number> = new Set();
   readonly #slow: SlowAccesses;
+  readonly #jumps: JumpTargets;
   #translated = 0;
+  #dispatching = 0;
   #refused = 0;
 
   constructor(parts: TranslatorParts, options: TranslatorOptions) {
@@ -61,6 +72,7 @@ export class RegionTranslator implements Translator {
     this.#options = options;
     this.#dispatch = createDispatch(parts.memory);
     this.#slow = new SlowAccesses(options.patience);
+    this.#jumps = new JumpTargets(options.settledAfter);
     this.#cache = new CodeCache(parts.memory, parts.code, this.#dispatch.table, {
       bytesMax: options.bytesMax ?? BYTES_MAX,
       slotsMax: options.slotsMax ?? SLOTS,
@@ -75,6 +87,7 @@ export class RegionTranslator implements Translator {
     return {
       regions: this.#cache.regions,
       translated: this.#translated,
+      dispatching: this.#dispatching,
       bytes: this.#cache.bytes,
       refused: this.#refused,
     };
@@ -85,19 +98,11 @@ export class RegionTranslator implements Translator {
   }
 
   hot(record: number, variant: Variant, context: HotContext): void {
+    if (context.jumpedFrom !== 0) this.#learnJump(record, variant, context);
     if (this.#cache.has(record, variant)) return;
-    const region = findRegion(
-      {
-        page: (delta) => this.#page(record, delta, context),
-        u16: this.#u16,
-        decode: this.#parts.decode,
-        isServed: (record) => this.#slow.isServed(record),
-        breakOffsets: this.#breakOffsets,
-      },
-      offsetOf(record),
-    );
+    const region = this.#find(record, context, () => NO_TARGETS);
     if (region === undefined) return;
-    this.#enqueue(region, record, variant, context.page);
+    this.#enqueue(region, variant, context.page);
     if (this.#options.compiler.isIdle) this.#submit();
     this.poll();
   }
@@ -116,6 +121,7 @@ export class RegionTranslator implements Translator {
 
   poll(): void {
     const { compiler } = this.#options;
+    for (const jumps of this.#jumps.settled()) this.#followJumps(jumps);
     for (let batch = compiler.take(); batch !== undefined; batch = compiler.take()) this.#install(batch);
     if (this.#queue.length > 0 && compiler.isIdle) this.#submit();
   }
@@ -129,6 +135,7 @@ export class RegionTranslator implements Translator {
   dropped(codePage: number): void {
     this.#cache.dropPage(codePage);
     this.#slow.forget(codePage);
+    this.#jumps.forget(codePage);
     this.#check();
   }
 
@@ -139,13 +146,48 @@ export class RegionTranslator implements Translator {
     this.#check();
   }
 
+  jumped(record: number, variant: Variant, context: HotContext): void {
+    if (this.#cache.has(record, variant)) this.#learnJump(record, variant, context);
+  }
+
+  #find(record: number, context: Pages, jumpTargets: CodeSource['jumpTargets']): Region | undefined {
+    const source: CodeSource = {
+      page: (delta) => this.#page(record, delta, context),
+      u16: this.#u16,
+      decode: this.#parts.decode,
+      isServed: (served) => this.#slow.isServed(served),
+      jumpTargets,
+      breakOffsets: this.#breakOffsets,
+    };
+    return findRegion(source, offsetOf(record));
+  }
+
+  /** Translated code came to this record by a computed jump. */
+  #learnJump(record: number, variant: Variant, { page, fetchTlb, jumpedFrom }: HotContext): void {
+    const target: JumpTarget = { record, page, variant, fetchTlb };
+    for (const pages of JUMP_PAGES) {
+      const from = pages === 0 ? codePageOf(record) : this.#fetched(page + BigInt(pages * 4096), fetchTlb);
+      if (from !== codePageOf(jumpedFrom)) continue;
+      this.#jumps.learn(codePageOf(jumpedFrom), offsetOf(record) - pages * 4096, target);
+      return;
+    }
+  }
+
+  /** Makes one region of a page's computed jumps, their targets, and what lies between them. */
+  #followJumps(jumps: Jumps): void {
+    const { record, page, variant, fetchTlb } = jumps.last;
+    const region = this.#find(record, { page, fetchTlb }, (codePage) => this.#jumps.of(codePage));
+    if (region === undefined || region.entries.length < 2) return;
+    jumps.translation = this.#enqueue(region, variant, page);
+  }
+
   #dropCodeOf(record: number): void {
     this.#cache.written(codePageOf(record), offsetOf(record), 2);
     this.#check();
   }
 
   /** The page `delta` pages after the record's own, where the fetch cache says that it is. */
-  #page(record: number, delta: number, { page, fetchTlb }: HotContext): CodePage | undefined {
+  #page(record: number, delta: number, { page, fetchTlb }: Pages): CodePage | undefined {
     const codePage = delta === 0 ? codePageOf(record) : this.#fetched(page + BigInt(delta * 4096), fetchTlb);
     if (codePage === undefined) return undefined;
     return { codePage, hostPage: this.#parts.code.hostOf(codePage) };
@@ -158,7 +200,7 @@ export class RegionTranslator implements Translator {
     return this.#i32[(entry >>> 2) + 2]! >>> 0;
   }
 
-  #enqueue(region: Region, record: number, variant: Variant, page: bigint): void {
+  #enqueue(region: Region, variant: Variant, page: bigint): Translation {
     const { ramBase, ramSize } = this.#parts.memory;
     const code = emitRegion(region, {
       variant,
@@ -171,10 +213,11 @@ export class RegionTranslator implements Translator {
       entryPc: page + BigInt(region.entry),
     });
     const size = code.body.code.length;
+    const entryPage = region.pages.get(0)!;
     const translation: Translation = {
       region,
       variant,
-      record,
+      records: region.entries.map((offset) => recordOf(entryPage, offset)),
       bound: code.bound,
       size,
       slot: 0,
@@ -182,6 +225,7 @@ export class RegionTranslator implements Translator {
     };
     this.#cache.add(translation);
     this.#queue.push({ translation, code });
+    return translation;
   }
 
   #submit(): void {
@@ -230,6 +274,7 @@ export class RegionTranslator implements Translator {
       if (!translation.alive) continue;
       this.#cache.install(translation, exports[`${index}`]!);
       this.#translated++;
+      if (translation.records.length > 1) this.#dispatching++;
     }
   }
 
