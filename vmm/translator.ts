@@ -7,7 +7,7 @@ import { hostFusesMultiplyAdd } from './wasm/multiply-add.ts';
  * Jumps to an address before it is translated: what is optimised in another thread's time should come back
  * often enough to be worth it, and what comes back often should not wait.
  */
-const HOT_AFTER = 200;
+const HOT_AFTER = 4000;
 
 /** The translator of a machine whose code is compiled by a thread of its own. `warn` is told what a person should know. */
 export function threadedTranslator(warn: (text: string) => void): ReturnType<typeof createTranslator> {

@@ -10,6 +10,8 @@ const RM_DYNAMIC = 7;
 /** The largest rounding mode the specification defines (RMM). */
 const RM_MAX = 4;
 
+const PAGE_MASK = ~0xfffn;
+
 /** Of fflags: NX. */
 const INEXACT = 1;
 
@@ -81,6 +83,17 @@ export abstract class HartEmitter extends WasmEmitter {
   /** Ends the instruction as an exception whose cause and value stand in the hart's record. */
   protected abstract finishTrap(): void;
   protected abstract finishIllegal(): void;
+
+  /**
+   * The tag that a translation cache's entry has if it is good for an access: for one of any address if it lies within a page,
+   * for an atomic one if it is aligned besides.
+   */
+  protected dataTag(address: I64, bytes: number, atomic: boolean): I64 {
+    // The low bits kept in the comparison make a misaligned address miss; the next page's number does for what reaches into it.
+    if (atomic) return this.and(address, this.i64(PAGE_MASK | BigInt(bytes - 1)));
+    const last = bytes === 1 ? address : this.add(address, this.i64(bytes - 1));
+    return this.and(last, this.i64(PAGE_MASK));
+  }
 
   /** A field of the hart's record. */
   protected state<T extends Value>(type: 'i32' | 'i64', offset: number): T {

@@ -16,10 +16,11 @@ export const HART_STRIDE = 0x40_0000;
 export const HARTS_MAX = 16;
 
 /**
- * Pre-decoded pages in the pool. Each takes 33 KiB, so 1024 hold the hot 4 MiB of guest code in 33 MiB of host
- * memory; a larger pool would push 3.5 GiB of RAM beyond what 32-bit offsets reach together with later caches.
+ * Pre-decoded pages in the pool. Each takes 33 KiB of host memory once it is used; a Linux kernel executes code of some 2000
+ * pages while it boots. A much larger pool would push 3.5 GiB of RAM beyond what 32-bit offsets reach together with what
+ * else stands before RAM.
  */
-export const CODE_PAGES_MAX = 1024;
+export const CODE_PAGES_MAX = 3072;
 /** One record for each halfword of a 4 KiB page. */
 export const RECORD_SIZE = 16;
 export const RECORDS_PER_PAGE = 2048;
@@ -173,7 +174,7 @@ export const JUMP_RECORD = HART.scratchCode + 4 * RECORD_SIZE;
 /**
  * Direct-mapped translation caches: 16-byte entries of an i64 tag, an i32 addend or code pointer, and a word that only
  * `tlb.ts` knows. 16,384 of them reach 64 MiB; what is not used costs nothing, for an entry of zeros is empty (but for
- * the first) and its host page never touched.
+ * the first and the last) and its host page never touched.
  */
 export const TLB_ENTRIES = 0x4000;
 export const TLB_ENTRY_SIZE = 16;

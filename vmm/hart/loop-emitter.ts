@@ -44,8 +44,6 @@ export interface LoopLabels {
   readonly leave: Label;
 }
 
-const PAGE_OFFSET_MASK = 0xfffn;
-
 export const LOAD_OPCODE: Readonly<Record<LoadWidth, number>> = {
   s8: OP.i64Load8S,
   u8: OP.i64Load8U,
@@ -221,7 +219,7 @@ export class LoopEmitter extends RecordEmitter {
   }
 
   override loadReserved(width: AtomicWidth, address: I64): I64 {
-    const host = this.#translate(address, STORE_BYTES[width], 0);
+    const host = this.#translate(address, STORE_BYTES[width], 0, true);
     const value = this.bind(this.at<I64>('i64', ATOMIC_LOAD[width], host));
     this.storeState('i32', HART.reservation, host);
     this.storeState('i64', HART.reservedValue, value);
@@ -230,7 +228,7 @@ export class LoopEmitter extends RecordEmitter {
   }
 
   override storeConditional(width: AtomicWidth, address: I64, value: I64): I64 {
-    const host = this.#translate(address, STORE_BYTES[width], TLB_SIZE);
+    const host = this.#translate(address, STORE_BYTES[width], TLB_SIZE, true);
     const held = this.bind(
       this.and(
         this.eq(this.state<I32>('i32', HART.reservation), host),
@@ -244,7 +242,7 @@ export class LoopEmitter extends RecordEmitter {
   }
 
   override amo(width: AtomicWidth, address: I64, update: (old: I64) => I64): I64 {
-    const host = this.#translate(address, STORE_BYTES[width], TLB_SIZE);
+    const host = this.#translate(address, STORE_BYTES[width], TLB_SIZE, true);
     const old = this.bind(this.at<I64>('i64', ATOMIC_LOAD[width], host));
     this.storeAt(STORE_OPCODE[width], host, update(old));
     this.#effects = true;
@@ -285,8 +283,8 @@ export class LoopEmitter extends RecordEmitter {
     this.body.br(this.#labels.illegal);
   }
 
-  /** Host address of a guest access, from the translation cache; branches to `slow` on a miss or misalignment. */
-  #translate(address: I64, bytes: number, set: number): I32 {
+  /** Host address of a guest access, from the translation cache; branches to `slow` on a miss. */
+  #translate(address: I64, bytes: number, set: number, atomic = false): I32 {
     const bound = this.bind(address);
     // A page's entry: bits 12 and up of the address, times the entry's size of 16.
     const index = this.and(
@@ -294,8 +292,7 @@ export class LoopEmitter extends RecordEmitter {
       this.i32((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE),
     );
     const entry = this.bind(this.add(asValue<I32>(new LocalValue('i32', this.#locals.dataTlb)), index));
-    // The low bits kept in the comparison make a misaligned address miss.
-    const tag = this.and(bound, this.i64(~PAGE_OFFSET_MASK | BigInt(bytes - 1)));
+    const tag = this.dataTag(bound, bytes, atomic);
     this.#leaveForSlow(() => {
       this.emit(this.ne(this.at<I64>('i64', OP.i64Load, entry, set), tag));
       this.body.brIf(this.#labels.slow);

@@ -328,10 +328,15 @@ export class TranslationCaches {
     filled.length = 0;
   }
 
-  /** Memory is zero at first. A tag of zero is that of page 0, which only the first entry of a cache can hold. */
+  /**
+   * Memory is zero at first. A tag of zero is that of page 0, which only the first entry of a cache can hold, and which an
+   * access that reaches beyond the last page is compared with in the last entry.
+   */
   #clearAll(offset: number, caches: number): void {
     for (let cache = 0; cache < caches; cache++) {
-      this.#state.i32[(this.#state.base + offset + cache * TLB_SIZE) >> 2] = INVALID;
+      const first = (this.#state.base + offset + cache * TLB_SIZE) >> 2;
+      this.#state.i32[first] = INVALID;
+      this.#state.i32[first + (TLB_SIZE - TLB_ENTRY_SIZE) / 4] = INVALID;
     }
   }
 }

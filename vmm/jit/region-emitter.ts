@@ -46,7 +46,12 @@ const BOX_F32 = 0xffff_ffffn;
 const RM_DYNAMIC = 7;
 const FRM_AND_INEXACT = 0xffff_ffff_0000_0001n;
 const RM_MAX = 4;
-const PAGE_OFFSET_MASK = 0xfffn;
+const PAGE_SIZE = 4096;
+
+type Access = 'load' | 'store' | 'atomic-load' | 'atomic-store';
+
+const isWrite = (access: Access): boolean => access === 'store' || access === 'atomic-store';
+const isAtomic = (access: Access): boolean => access === 'atomic-load' || access === 'atomic-store';
 
 /** The machine that code is made for. */
 export interface Target {
@@ -224,7 +229,7 @@ export class RegionEmitter extends HartEmitter {
   }
 
   override storeConditional(width: ReservationWidth, address: I64, value: I64): I64 {
-    const host = this.#translate(address, STORE_BYTES[width], 'store');
+    const host = this.#translate(address, STORE_BYTES[width], 'atomic-store');
     const held = this.bind(
       this.and(
         this.eq(this.state<I32>('i32', HART.reservation), this.#absolute(host)),
@@ -240,7 +245,7 @@ export class RegionEmitter extends HartEmitter {
   }
 
   override amo(width: AtomicWidth, address: I64, update: (old: I64) => I64): I64 {
-    const host = this.#translate(address, STORE_BYTES[width], 'store');
+    const host = this.#translate(address, STORE_BYTES[width], 'atomic-store');
     const old = this.bind(this.at<I64>('i64', ATOMIC_LOAD[width], host.base, host.offset));
     this.storeAt(STORE_OPCODE[width], host.base, update(old), host.offset);
     return old;
@@ -368,36 +373,42 @@ export class RegionEmitter extends HartEmitter {
   }
 
   /** Where an access goes; leaves the block when that is not known, or not RAM, or not to be written right now. */
-  #translate(address: I64, bytes: number, access: 'load' | 'store' | 'atomic-load'): HostAddress {
+  #translate(address: I64, bytes: number, access: Access): HostAddress {
     const bound = this.bind(address);
     return this.#variant === VARIANT.bare
       ? this.#translateBare(bound, bytes, access)
-      : this.#translatePaged(bound, bytes, access === 'store' ? TLB_SIZE : 0);
+      : this.#translatePaged(bound, bytes, access);
   }
 
-  #translateBare(address: I64, bytes: number, access: 'load' | 'store' | 'atomic-load'): HostAddress {
+  #translateBare(address: I64, bytes: number, access: Access): HostAddress {
     const { ramBase, ramSize } = this.#target;
     const inRam = this.bind(this.sub(address, this.i64(ramBase)));
     this.#leaveIf(this.gtU(inRam, this.i64(ramSize - bytes)));
     const base = this.bind(this.wrap(inRam));
-    const misaligned = this.and(base, this.i32(bytes - 1));
-    if (access === 'store') {
+    if (isWrite(access)) {
       const guard = this.at<I32>('i32', OP.i32Load8U, this.shrU(base, this.i32(12)), GUARDS_OFFSET);
-      this.#leaveIf(bytes > 1 ? this.or(guard, misaligned) : guard);
-    } else if (access === 'atomic-load' && bytes > 1) {
-      this.#leaveIf(misaligned);
+      this.#leaveIf(bytes > 1 ? this.or(guard, this.#isUnfit(base, bytes, access)) : guard);
+    } else if (isAtomic(access) && bytes > 1) {
+      this.#leaveIf(this.#isUnfit(base, bytes, access));
     }
     return { base, offset: RAM_OFFSET };
   }
 
+  /** Not 0 where an atomic access is misaligned, or another store reaches into the next page, whose guard nobody looked at. */
+  #isUnfit(base: I32, bytes: number, access: Access): I32 {
+    if (isAtomic(access)) return this.and(base, this.i32(bytes - 1));
+    return this.ltU(this.i32(PAGE_SIZE - bytes), this.and(base, this.i32(PAGE_SIZE - 1)));
+  }
+
   /** As the interpreter's loop does it. */
-  #translatePaged(address: I64, bytes: number, set: number): HostAddress {
+  #translatePaged(address: I64, bytes: number, access: Access): HostAddress {
+    const set = isWrite(access) ? TLB_SIZE : 0;
     const index = this.and(
       this.wrap(this.shrU(address, this.i64(8))),
       this.i32((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE),
     );
     const entry = this.bind(this.add(asValue<I32>(new LocalValue('i32', this.#locals.dataTlb)), index));
-    const tag = this.and(address, this.i64(~PAGE_OFFSET_MASK | BigInt(bytes - 1)));
+    const tag = this.dataTag(address, bytes, isAtomic(access));
     this.#leaveIf(this.ne(this.at<I64>('i64', OP.i64Load, entry, set), tag));
     const base = this.bind(this.add(this.wrap(address), this.at<I32>('i32', OP.i32Load, entry, set + 8)));
     return { base, offset: 0 };

@@ -258,6 +258,74 @@ test('a store over an instruction that the hart serves ends its region', () => {
   expect(machine.hart.getX(8)).toBe(10n);
 });
 
+describe('a loop around a jump table', () => {
+  /** `s0` times one of four cases, in an order that does not repeat soon; `s1` adds up what they come to. */
+  const SWITCH = `
+      li s1, 0
+      li s2, 1
+      lla s3, cases
+    again:
+      slli t1, s2, 2
+      add s2, s2, t1
+      addi s2, s2, 7
+      srli t1, s2, 9
+      andi t1, t1, 3
+      slli t1, t1, 3
+      add t1, t1, s3
+      jalr zero, 0(t1)
+    cases:
+      addi s1, s1, 1
+      jal zero, join
+      addi s1, s1, 16
+      jal zero, join
+    patch:
+      addi s1, s1, 256
+      jal zero, join
+      slli s1, s1, 1
+      jal zero, join
+    join:
+      addi s0, s0, -1
+      bne s0, zero, again
+      ebreak`;
+  const TURNS = 1200n;
+
+  function start(machine: BareHarts): Record<string, bigint> {
+    const labels = machine.start(SWITCH);
+    machine.hart.setX(8, TURNS);
+    return labels;
+  }
+
+  /** Runs in slices, at whose ends jumps are sampled, until all turns are done. */
+  function finish(machine: BareHarts): bigint {
+    while (machine.hart.getX(8) !== 0n) machine.hart.run(13);
+    return machine.hart.getX(9);
+  }
+
+  test('becomes one region, and does what the interpreter does', () => {
+    const interpreted = new BareHarts();
+    start(interpreted);
+    const machine = new BareHarts({ translator: translatorWith({ settledAfter: 1 }) });
+    start(machine);
+    expect(finish(machine)).toBe(finish(interpreted));
+    expect(machine.hart.steps).toBe(interpreted.hart.steps);
+    expect(machine.group.translation!.dispatching).toBeGreaterThan(0);
+  });
+
+  test('loses that region when a case changes, and gets another', () => {
+    const interpreted = new BareHarts();
+    const machine = new BareHarts({ translator: translatorWith({ settledAfter: 1 }) });
+    for (const each of [interpreted, machine]) {
+      const { patch } = start(each);
+      while (each.hart.getX(8) > TURNS / 2n) each.hart.run(13);
+      each.place('addi s1, s1, 512', Number(patch));
+    }
+    const { dispatching } = machine.group.translation!;
+    expect(dispatching).toBeGreaterThan(0);
+    expect(finish(machine)).toBe(finish(interpreted));
+    expect(machine.group.translation!.dispatching).toBeGreaterThan(dispatching);
+  });
+});
+
 describe('accesses that are always slow', () => {
   /** Reads a word at s2 for ever, and counts. */
   const READING = `

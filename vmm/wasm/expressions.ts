@@ -3,9 +3,11 @@ import type { Value, ValueType } from '../isa/emitter.ts';
 import type { FunctionBody, Local } from './function-body.ts';
 import { NUMERIC, type NumericOperation, OP } from './opcodes.ts';
 
+// Fields are `declare`d: a field that is defined before it is set costs more than all else that making a node does.
+
 /** An expression tree: what stands behind the emitter interface's opaque `Value`. Emitted each time it is consumed. */
 export abstract class Expression {
-  readonly type: ValueType;
+  declare readonly type: ValueType;
 
   constructor(type: ValueType) {
     this.type = type;
@@ -16,7 +18,7 @@ export abstract class Expression {
 }
 
 export class Constant extends Expression {
-  readonly value: bigint | number;
+  declare readonly value: bigint | number;
 
   constructor(type: ValueType, value: bigint | number) {
     super(type);
@@ -44,7 +46,7 @@ export class Constant extends Expression {
 }
 
 export class LocalValue extends Expression {
-  readonly local: Local;
+  declare readonly local: Local;
 
   constructor(type: ValueType, local: Local) {
     super(type);
@@ -57,8 +59,8 @@ export class LocalValue extends Expression {
 }
 
 export class Unary extends Expression {
-  readonly opcode: number;
-  readonly operand: Expression;
+  declare readonly opcode: number;
+  declare readonly operand: Expression;
 
   constructor(type: ValueType, opcode: number, operand: Expression) {
     super(type);
@@ -73,13 +75,13 @@ export class Unary extends Expression {
 }
 
 export class Binary extends Expression {
-  readonly opcode: number;
-  readonly left: Expression;
-  readonly right: Expression;
+  declare readonly opcode: number;
+  declare readonly left: Expression;
+  declare readonly right: Expression;
 
   constructor(type: ValueType, opcode: number, left: Expression, right: Expression) {
     super(type);
-    assert(left.type === right.type, `operands of one type, not ${left.type} and ${right.type}`);
+    assert(left.type === right.type, 'operands of one type');
     this.opcode = opcode;
     this.left = left;
     this.right = right;
@@ -93,9 +95,9 @@ export class Binary extends Expression {
 }
 
 export class Select extends Expression {
-  readonly condition: Expression;
-  readonly whenTrue: Expression;
-  readonly whenFalse: Expression;
+  declare readonly condition: Expression;
+  declare readonly whenTrue: Expression;
+  declare readonly whenFalse: Expression;
 
   constructor(condition: Expression, whenTrue: Expression, whenFalse: Expression) {
     super(whenTrue.type);
@@ -115,9 +117,9 @@ export class Select extends Expression {
 
 /** A load from linear memory: state, never guest memory, whose accesses are statements. */
 export class MemoryValue extends Expression {
-  readonly opcode: number;
-  readonly address: Expression;
-  readonly offset: number;
+  declare readonly opcode: number;
+  declare readonly address: Expression;
+  declare readonly offset: number;
 
   constructor(type: ValueType, opcode: number, address: Expression, offset: number) {
     super(type);
