@@ -14,6 +14,7 @@ import {
 } from './contract/launch.ts';
 import type { Debuggee, Ownership } from './debuggee.ts';
 import { describeExit } from './describe.ts';
+import { deviceConfig } from './device-config.ts';
 import { ExitBreakpointStore } from './exit-breakpoints.ts';
 import { ListingStore } from './listings.ts';
 import { MachineView } from './machine-view.ts';
@@ -50,8 +51,7 @@ export async function launch(
 ): Promise<Launched> {
   const files = new ConfiguredFiles(input.cwd);
   const config = machineConfig(input, files);
-  const sources = symbolSources(input, files, config);
-  const entry = kernelEntry(config);
+  const entry = input.snapshot === undefined ? kernelEntry(config) : undefined;
   const vmm =
     input.vmm === undefined
       ? await Vmm.of(context.vmms.take())
@@ -60,7 +60,9 @@ export async function launch(
     const creating = Vm.create(vmm, config);
     // Read while the VMM makes the machine. Of two failures, this one is reported.
     creating.catch(() => {});
-    const symbols = loadSymbols(sources, files.sourceMap(input.sourceMap));
+    // What machine a snapshot holds, the VMM knows.
+    const named = input.snapshot === undefined ? config : imagesOf((await creating).info, config);
+    const symbols = loadSymbols(symbolSources(input, files, named), files.sourceMap(input.sourceMap));
     const { vm, info } = await creating;
     const debuggee = assemble(context, { vm, info, symbols, ownership: 'launched', carriedOver });
     await setConfiguredExits(debuggee, input.exits ?? []);
@@ -208,6 +210,8 @@ async function followEvent(context: SessionContext, { vm, run }: Debuggee, event
       const text = event.text === '' ? describeExit(event.record.exit, event.record.stage) : event.text;
       return context.output(`${text}\n`);
     }
+    case 'note':
+      return context.output(`${event.text.charAt(0).toUpperCase()}${event.text.slice(1)}.\n`);
     case 'warning':
       context.output(`${event.text.charAt(0).toUpperCase()}${event.text.slice(1)}.\n`, 'important');
       return run.halt();
@@ -316,6 +320,11 @@ class ConfiguredFiles {
     throw new VmError('bad-file', `"${key}" ${problem}: ${absolute}.${start}`);
   }
 
+  /** A path that need not be there. */
+  absolute(path: string): string {
+    return resolve(this.#folder, path);
+  }
+
   /** What stands on the left is what compilers wrote, and stays as it is. */
   sourceMap(map: LaunchInput['sourceMap']): [string, string][] {
     return Object.entries(map ?? {}).map(([from, to]) => [from, resolve(this.#folder, to)]);
@@ -335,15 +344,25 @@ function machineConfig(input: LaunchInput, files: ConfiguredFiles): VmConfigInpu
     dtb: files.optional('dtb', input.dtb),
     initrd: files.optional('initrd', input.initrd),
     append: input.append,
+    ...deviceConfig(input, files),
     harts: input.harts,
     memory: input.memory === undefined ? undefined : memoryBytes(input.memory),
     isa: input.isa,
+    snapshot: files.optional('snapshot', input.snapshot),
     // A person sits at the console: timers keep pace with the clock on the wall.
     time: input.time ?? 'wall',
     rtcStart: input.rtcStart,
     trace: input.trace,
   };
   return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
+}
+
+/** The images that the configuration names, else those that the machine was made with, where they are still there. */
+function imagesOf({ kernel, firmware }: VmInfo, config: VmConfigInput): VmConfigInput {
+  return {
+    kernel: config.kernel ?? existing(kernel),
+    firmware: config.firmware ?? existing(firmware) ?? 'none',
+  };
 }
 
 function symbolSources(

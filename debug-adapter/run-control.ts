@@ -101,6 +101,8 @@ export class RunControl {
       this.#entry = options.entry;
       await this.arm();
       await this.#go();
+    } else if (options.report && stop.reason === 'restored') {
+      this.#publishAsIs(stop);
     } else if (options.report) {
       this.#publish(stop, 'entry', 'Stopped at the first instruction');
     } else if (!this.#armed) {
@@ -122,6 +124,22 @@ export class RunControl {
     this.#state = 'stopped';
     this.#view.forget(true);
     this.#publishAsIs(stop);
+  }
+
+  /** The machine takes over another state by what `request` asks for, which the VMM tells as a stop. */
+  async takeOver(request: () => Promise<unknown>): Promise<void> {
+    const [state, report] = [this.#state, this.#report];
+    this.#plan = undefined;
+    this.#pauseWanted = false;
+    this.#moving();
+    try {
+      await request();
+    } catch (error) {
+      // It is where it was.
+      [this.#state, this.#report] = [state, report];
+      this.#view.forget(state === 'stopped');
+      throw error;
+    }
   }
 
   /** The machine was running when we attached. */
@@ -285,6 +303,7 @@ interface StopWords {
 
 const STOPS: Record<StopInfo['reason'], (stop: StopInfo) => StopWords> = {
   entry: () => ({ reason: 'entry', description: 'Stopped at the first instruction' }),
+  restored: () => ({ reason: 'entry', description: 'Restored from a snapshot' }),
   pause: () => ({ reason: 'pause', description: 'Paused' }),
   step: () => ({ reason: 'step', description: 'Paused after a step' }),
   breakpoint: () => ({ reason: 'breakpoint', description: 'Paused on breakpoint' }),

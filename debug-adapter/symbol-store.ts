@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { VmError } from '../vmm/base/vm-error.ts';
 import { type Elf, isElf, parseElf } from '../vmm/formats/elf.ts';
-import { SymbolFile, SymbolSet, type Symbols } from './symbols/index.ts';
+import { kernelImageAsElf, SymbolFile, SymbolSet, type Symbols } from './symbols/index.ts';
 
 export interface SymbolSource {
   /** Absolute. */
@@ -80,7 +80,7 @@ function readSymbolFile(source: SymbolSource): Elf | undefined {
   if (!existsSync(source.path)) {
     throw new VmError('bad-file', `Symbol file not found: ${source.path}.`);
   }
-  const elf = readElf(source.path);
+  const elf = readElf(source.path) ?? kernelImageAsElf(readFileSync(source.path));
   if (elf !== undefined || source.optional) return elf;
   throw new VmError('bad-file', `${source.path} is not an ELF file: it has no symbols to read.`);
 }

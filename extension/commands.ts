@@ -1,7 +1,8 @@
 import * as vscode from 'vscode';
 import type { GuestConsoles } from './console/guest-console.ts';
 import type { ExitBreakpoints } from './exit-breakpoints.ts';
-import type { Sessions } from './sessions.ts';
+import type { MachineSession, Sessions } from './sessions.ts';
+import { restoreSnapshot, saveSnapshot } from './snapshots.ts';
 import { openSource } from './source.ts';
 import type { TraceView } from './views/trace-view.ts';
 import type { WalkView } from './views/walk-view.ts';
@@ -21,6 +22,11 @@ interface VariableContext {
     readonly evaluateName?: string;
     readonly value?: string;
   };
+}
+
+/** What the tree of machines gives a command of its context menu. */
+interface SessionNode {
+  readonly session: MachineSession;
 }
 
 export function registerCommands({
@@ -48,6 +54,12 @@ export function registerCommands({
     }),
     command('hartscope.removeExitBreakpoints', async () => {
       if (needSession(sessions)) await exitBreakpoints.remove(sessions.active!);
+    }),
+    command('hartscope.saveSnapshot', async (node?: SessionNode) => {
+      if (needSession(sessions)) await saveSnapshot(node?.session ?? sessions.active!);
+    }),
+    command('hartscope.restoreSnapshot', async (node?: SessionNode) => {
+      if (needSession(sessions)) await restoreSnapshot(node?.session ?? sessions.active!);
     }),
     command('hartscope.openPc', async (sessionId: string, pc: string) => {
       const session = sessions.byId(sessionId);

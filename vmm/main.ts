@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { VmError } from './base/vm-error.ts';
+import type { MachineSnapshots } from './contracts/snapshot.ts';
 import { helpText, nearest, parseArguments, usageError } from './control/cli/arguments.ts';
 import { COMMANDS, type CommandName, DAP, INSPECT, overview, SERVE } from './control/cli/commands.ts';
 import { describe } from './control/errors.ts';
@@ -23,6 +24,7 @@ import { missingFeature } from './host/probe.ts';
 import { BROKEN_PIPE_STATUS, Terminal } from './host/terminal.ts';
 import { type LineFile, openTraceFile } from './host/trace-file.ts';
 import { packageVersion } from './host/version.ts';
+import type { Peripherals } from './peripherals.ts';
 import type { ExitRecord } from './protocol/exits.ts';
 
 /** Bundles stand beside this one. */
@@ -35,25 +37,37 @@ async function run(args: readonly string[]): Promise<number> {
   const { parseRunOptions } = await import('./control/cli/run-options.ts');
   const { createMachine } = await import('./machine/index.ts');
   const { threadedTranslator } = await import('./translator.ts');
-  const { openPeripherals } = await import('./peripherals.ts');
-  const { config, maxInstructions, stats, translator, trace } = parseRunOptions(args, Terminal.isInteractive);
+  const { INPUT_LOG_BYTES_MAX, openPeripherals } = await import('./peripherals.ts');
+  const options = parseRunOptions(args, Terminal.isInteractive);
+  const { maxInstructions, stats, translator, trace } = options;
+  const { resolveConfig, snapshotsOf } = await import('./saved-machines.ts');
+  const config = resolveConfig(options.config);
   const images = loadImages(config, 'accepted');
   const traceFile = trace === undefined ? undefined : openTraceFile(trace);
-  const peripherals = openPeripherals(config);
+  const peripherals = openPeripherals(config, { script: join(__dirname, 'worker.cjs') });
+  for (const note of peripherals.notes) console.error(`hartscope: ${note}`);
   let terminal: Terminal | undefined;
   const machine = createMachine({
     config,
     images,
     virtio: peripherals.virtio,
+    flash: peripherals.flash,
+    virtioLegacy: config.virtio !== 'modern',
+    inputLogBytesMax: INPUT_LOG_BYTES_MAX,
     ports: { console: (data) => terminal?.write(data), nowNs, log: () => {} },
     ...(translator && { translator: threadedTranslator((text) => console.error(`hartscope: ${text}`)) }),
   });
-  terminal = new Terminal();
   let result: HeadlessResult;
   try {
-    result = await runHeadless(machine, headlessPorts(terminal, traceFile), maxInstructions);
+    const snapshots = snapshotsOf(machine, images, peripherals, __dirname);
+    terminal = new Terminal();
+    const save = (): void =>
+      saveSnapshot(snapshots, options.saveSnapshot ?? `hartscope-${machine.steps}.snapshot`);
+    const ports = headlessPorts(terminal, traceFile, peripherals.feed, () => trySave(save));
+    result = await runHeadless(machine, ports, maxInstructions);
+    if (options.saveSnapshot !== undefined || terminal.takeSaveRequest()) save();
   } finally {
-    await terminal.close();
+    await terminal?.close();
     traceFile?.close();
     peripherals.close();
   }
@@ -66,7 +80,28 @@ async function run(args: readonly string[]): Promise<number> {
   return terminal.interruptStatus ?? exitStatus(result.end);
 }
 
-function headlessPorts(terminal: Terminal, traceFile: LineFile | undefined): HeadlessPorts {
+function saveSnapshot(snapshots: MachineSnapshots, path: string): void {
+  const { file, bytes, pages } = snapshots.save(path, { incremental: false });
+  process.stderr.write(`hartscope: saved ${file} (${bytes} bytes, ${pages} pages of memory)\n`);
+}
+
+/** A snapshot that cannot be written is no reason to end the guest. */
+function trySave(save: () => void): void {
+  try {
+    save();
+  } catch (error) {
+    if (!(error instanceof VmError)) throw error;
+    process.stderr.write(`hartscope: ${error.message}\n`);
+  }
+}
+
+function headlessPorts(
+  terminal: Terminal,
+  traceFile: LineFile | undefined,
+  feed: Peripherals['feed'],
+  save: () => void,
+): HeadlessPorts {
+  feed?.onWake(() => terminal.wakeUp());
   const takeTrace = (file: LineFile) => (records: readonly ExitRecord[]) => {
     for (const record of records) file.line(traceLine(record));
   };
@@ -76,10 +111,22 @@ function headlessPorts(terminal: Terminal, traceFile: LineFile | undefined): Hea
       return terminal.interrupted;
     },
     get inputEnded() {
-      return terminal.inputEnded;
+      return terminal.inputEnded && feed === undefined;
     },
-    inputOrInterrupt: (timeoutMs) => terminal.inputOrInterrupt(timeoutMs),
-    turn: () => terminal.turn(),
+    inputOrInterrupt: (timeoutMs) => {
+      // First, so that what comes after the look wakes.
+      feed?.setAsleep();
+      return feed?.pending === true ? Promise.resolve() : terminal.inputOrInterrupt(timeoutMs);
+    },
+    between: () => {
+      if (terminal.takeSaveRequest()) save();
+    },
+    turn: () => {
+      const text = feed?.takeWarning();
+      if (text !== undefined) process.stderr.write(`hartscope: ${text}\n`);
+      return terminal.turn();
+    },
+    feed,
     stuck: () =>
       process.stderr.write(
         'hartscope: the guest waits for an interrupt that nothing will raise: no timer is set and the input is at its end; end it with Ctrl-C or --max-instructions\n',
@@ -137,9 +184,13 @@ async function inspect(args: readonly string[]): Promise<number> {
   const { operands } = parseArguments(INSPECT, args);
   const [path] = operands;
   const { inspectFile } = await import('./control/cli/inspect.ts');
+  const { summarize } = await import('./snapshot/index.ts');
+  const { snapshotFiles } = await import('./host/snapshot-files.ts');
   const { isElf, parseElf } = await import('./formats/elf.ts');
   const { decodeFdt } = await import('./machine/fdt.ts');
-  return print(inspectFile(path!, readImage('file', path!, 'accepted'), { isElf, parseElf, decodeFdt }));
+  const summary = () => summarize(snapshotFiles, path!);
+  const readers = { isElf, parseElf, decodeFdt, summary };
+  return print(inspectFile(path!, readImage('file', path!, 'accepted'), readers));
 }
 
 const RUNNERS: Readonly<Record<CommandName, (args: readonly string[]) => Promise<number>>> = {

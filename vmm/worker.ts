@@ -1,4 +1,5 @@
 /** One VM's thread. It runs no event loop while the VM lives: see `control/vm-loop.ts`. */
+import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from './base/assert.ts';
 import { VmError } from './base/vm-error.ts';
@@ -6,44 +7,61 @@ import type { MachinePorts } from './contracts/machine.ts';
 import type { VmLoopPorts, VmReport, VmStart } from './contracts/worker.ts';
 import { VmLoop } from './control/vm-loop.ts';
 import { loadImages } from './host/images.ts';
-import { receiveStart, type VmThreadData, vmLoopPorts } from './host/threads.ts';
+import { doorbellOf, receiveStart, type VmThreadData, vmLoopPorts } from './host/threads.ts';
 import { csrByNumber } from './isa/csrs.ts';
 import { createMachine } from './machine/index.ts';
-import { openPeripherals, type Peripherals } from './peripherals.ts';
+import { INPUT_LOG_BYTES_MAX, openPeripherals, type Peripherals } from './peripherals.ts';
 import type { VmConfig } from './protocol/messages.ts';
+import { resolveConfig, snapshotsOf } from './saved-machines.ts';
 import { threadedTranslator } from './translator.ts';
+
+/** Bundles stand beside this one. */
+declare const __dirname: string;
 
 function main(): void {
   assert(parentPort !== null, 'the worker runs in a thread');
   const port = parentPort;
   const data = workerData as VmThreadData;
   const send = (report: VmReport) => port.postMessage(report);
-  const start = receiveStart(data, warmUp);
+  const asked = receiveStart(data, warmUp);
   const ports = vmLoopPorts(data, send);
-  const peripherals = orReport(ports, () => openPeripherals(start.config));
-  if (peripherals !== undefined) {
+  const opened = orReport(ports, () => {
+    const config = resolveConfig(asked.config);
+    const host = { script: join(__dirname, 'worker.cjs'), doorbell: doorbellOf(data) };
+    return { start: { ...asked, config }, peripherals: openPeripherals(config, host) };
+  });
+  if (opened !== undefined) {
+    const { start, peripherals } = opened;
     orReport(ports, () => makeLoop(start, ports, peripherals))?.run();
     peripherals.close();
   }
   data.commands.close();
 }
 
-function makeLoop(start: VmStart, ports: VmLoopPorts, { virtio }: Peripherals): VmLoop {
+function makeLoop(start: VmStart, ports: VmLoopPorts, peripherals: Peripherals): VmLoop {
   const { config } = start;
+  const { virtio, flash, feed, notes } = peripherals;
+  const images = loadImages(config, 'refused');
   return new VmLoop({
     start,
     ports,
     createMachine: (machinePorts) =>
       createMachine({
         config,
-        images: loadImages(config, 'refused'),
+        images,
         ports: machinePorts,
         virtio,
+        flash,
+        virtioLegacy: config.virtio !== 'modern',
+        inputLogBytesMax: INPUT_LOG_BYTES_MAX,
         translator: threadedTranslator((text) =>
           ports.send({ kind: 'event', event: 'warning', params: { text } }),
         ),
       }),
+    snapshots: (machine) => snapshotsOf(machine, images, peripherals, __dirname),
     csrName: (number) => csrByNumber(number)?.name,
+    feed,
+    notes,
   });
 }
 

@@ -29,8 +29,8 @@ describe('launch configuration', () => {
       'Unknown key "stoponentry" in the launch configuration: did you mean "stopOnEntry"?',
     ],
     [
-      { kernel: 'k', drives: [] },
-      /^Unknown key "drives" in the launch configuration\. It takes kernel, program, /,
+      { kernel: 'k', screen: [] },
+      /^Unknown key "screen" in the launch configuration\. It takes kernel, program, /,
     ],
     [{ kernel: 'k', harts: 0 }, /^"harts" in the launch configuration is 0: too small/],
     [

@@ -55,6 +55,94 @@ const symbolFileSchema = z.union([
 ]);
 export type SymbolFileConfig = z.infer<typeof symbolFileSchema>;
 
+/** One entry of `drives`. Unlike the protocol's, a drive that is not read-only is an overlay unless told otherwise. */
+const driveConfigSchema = z.strictObject({
+  file: z.string().describe('A disk image, raw or qcow2.'),
+  if: z
+    .enum(['virtio', 'pflash'])
+    .optional()
+    .describe("Where it is plugged in: a disk on virtio (default), or a bank of the board's flash, of two."),
+  format: z.enum(['raw', 'qcow2']).optional().describe('Default: what its first bytes look like.'),
+  readonly: z.boolean().optional().describe('The guest may not write. Default: false.'),
+  overlay: z
+    .boolean()
+    .optional()
+    .describe(
+      'What the guest writes is kept for this session only and the image stays as it is (default, unless `readonly`). `false`: the image is changed.',
+    ),
+  snapshot: z
+    .string()
+    .optional()
+    .describe('ID or name of an internal snapshot of a qcow2 image to start from.'),
+});
+
+const addressPattern = /^\d{1,3}(\.\d{1,3}){3}$/;
+
+const forwardConfigSchema = z.strictObject({
+  protocol: z.enum(['tcp', 'udp']).optional().describe('Default: tcp.'),
+  hostAddress: z
+    .string()
+    .regex(addressPattern)
+    .optional()
+    .describe('Address of the host to listen on. Default: 127.0.0.1, so that nobody else gets in.'),
+  hostPort: z.int().min(0).max(0xffff).describe('Port of the host; 0 for any that is free.'),
+  guestAddress: z
+    .string()
+    .regex(addressPattern)
+    .optional()
+    .describe('Default: 10.0.2.15, the first address that DHCP gives.'),
+  guestPort: z.int().min(1).max(0xffff).describe('Port of the guest.'),
+});
+
+const netConfigSchema = z.union([
+  z.literal('user'),
+  z.strictObject({
+    forwards: z
+      .array(forwardConfigSchema)
+      .max(64)
+      .optional()
+      .describe('Ports of the host that lead to ports of the guest.'),
+    capture: z
+      .string()
+      .optional()
+      .describe('A pcapng file to write all frames to, as Wireshark and tshark read it.'),
+  }),
+]);
+
+/** One entry of `shares`. Unlike the protocol's, it is read-only unless told otherwise. */
+const shareConfigSchema = z.strictObject({
+  folder: z.string().describe('A folder of the host.'),
+  tag: z
+    .string()
+    .min(1)
+    .max(31)
+    .optional()
+    .describe('What the guest mounts it by. Default: `share0`, `share1`, …'),
+  readonly: z.boolean().optional().describe('Default: true. `false`: the guest may change what is in it.'),
+});
+
+const deviceConfigSchema = z.strictObject({
+  type: z
+    .enum(['rng', 'balloon', 'port', 'keyboard', 'tablet'])
+    .describe(
+      "`rng`: random bytes of the host's. `balloon`: takes memory from the guest. `port`: a console's port. `keyboard`, `tablet`: driven by a client of the VMM.",
+    ),
+  size: z
+    .union([z.int().min(0), z.string()])
+    .optional()
+    .describe('For `balloon`: how much it takes from the start, such as `"64M"`. Default: nothing.'),
+  socket: z
+    .string()
+    .optional()
+    .describe('For `port`: the UNIX socket at which a program of the host is its other end.'),
+  name: z
+    .string()
+    .optional()
+    .describe(
+      'For `port`: a stream of bytes by this name (/dev/virtio-ports/NAME). Default: a terminal (/dev/hvc0).',
+    ),
+});
+
 /** Keys that both requests take. */
 const sharedKeys = {
   symbols: z
@@ -118,6 +206,36 @@ export const launchSchema = z.strictObject({
   dtb: z.string().optional().describe("A device tree blob in place of the board's own."),
   initrd: z.string().optional().describe('An initial RAM disk.'),
   append: z.string().optional().describe("The kernel's command line (`bootargs`)."),
+  drives: z
+    .array(driveConfigSchema)
+    .max(8)
+    .optional()
+    .describe(
+      'Disks on virtio, in the order in which the guest finds them. What the guest writes is not kept, unless a drive says so.',
+    ),
+  net: netConfigSchema
+    .optional()
+    .describe(
+      'A network card: `"user"` for a network that needs no rights (guest 10.0.2.15, host 10.0.2.2), or an object with its port forwards and a capture file.',
+    ),
+  devices: z
+    .array(deviceConfigSchema)
+    .max(8)
+    .optional()
+    .describe('Further devices on virtio, behind the disks and the network card.'),
+  shares: z
+    .array(shareConfigSchema)
+    .max(8)
+    .optional()
+    .describe(
+      'Folders of the host for the guest, read-only unless one says otherwise. In the guest: `mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt`.',
+    ),
+  virtio: z
+    .enum(['legacy', 'modern'])
+    .optional()
+    .describe(
+      "Registers of the virtio devices: `legacy` (default), as on QEMU's board, or `modern` (there: force-legacy=false).",
+    ),
   harts: z.int().min(1).max(16).optional().describe('Number of harts, 1 to 16. Default: 1.'),
   memory: z
     .union([z.int().min(1 << 20), z.string().regex(/^\d+(\.\d+)?[KMG]?(i?B)?$/i)])
@@ -140,6 +258,12 @@ export const launchSchema = z.strictObject({
     .min(0)
     .optional()
     .describe('Seconds since 1970 that the real-time clock starts from. Default: 0, so that runs repeat.'),
+  snapshot: z
+    .string()
+    .optional()
+    .describe(
+      'A snapshot to start from. The machine is the one that was saved, so that nothing else needs to be said; the kernel, and other files that moved, may be named where they are now.',
+    ),
   stopOnEntry: z.boolean().optional().describe("Stop before the kernel's first instruction. Default: false."),
   trace: z
     .union([z.boolean(), z.array(kind)])
@@ -177,6 +301,7 @@ export function parseLaunch(raw: unknown): LaunchInput {
   const kernel = input.kernel ?? input.program;
   if (
     kernel === undefined &&
+    input.snapshot === undefined &&
     (input.firmware === undefined || input.firmware === 'builtin' || input.firmware === 'none')
   ) {
     throw new VmError(
@@ -185,6 +310,10 @@ export function parseLaunch(raw: unknown): LaunchInput {
     );
   }
   if (input.memory !== undefined) memoryBytes(input.memory);
+  for (const [index, { readonly, overlay }] of (input.drives ?? []).entries()) {
+    if (readonly !== true || overlay !== true) continue;
+    throw new VmError('bad-config', `"drives[${index}]" is readonly and an overlay, which is for writing.`);
+  }
   return kernel === undefined ? input : { ...input, kernel };
 }
 
@@ -228,6 +357,10 @@ const COMPLETION_DEFAULTS: Record<string, unknown> = {
   firmware: 'builtin',
   harts: 1,
   memory: '128M',
+  drives: [{ file: 'disk.img' }],
+  net: 'user',
+  devices: [{ type: 'rng' }],
+  shares: [{ folder: '.' }],
   time: 'wall',
   stopOnEntry: true,
   trace: true,
@@ -258,6 +391,10 @@ function parse<T>(schema: z.ZodObject & z.ZodType<T>, request: string, raw: unkn
 const INNER_KEYS: Record<string, readonly string[]> = {
   exits: Object.keys(exitBreakpointConfigSchema.shape),
   symbols: ['file', 'offset', 'space'],
+  drives: Object.keys(driveConfigSchema.shape),
+  net: ['forwards', 'capture'],
+  devices: Object.keys(deviceConfigSchema.shape),
+  shares: Object.keys(shareConfigSchema.shape),
 };
 
 function explain(

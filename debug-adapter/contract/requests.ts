@@ -1,10 +1,10 @@
 /**
  * Custom requests and events beside DAP, for the extension's views. All are answered from the VMM and, but for
- * `setExitBreakpoints` and `consoleWrite`, free of side effects. 64-bit quantities are `0x…` strings.
+ * `setExitBreakpoints`, `consoleWrite` and `restoreSnapshot`, free of side effects. 64-bit quantities are `0x…` strings.
  */
 import * as z from 'zod';
 import { EXIT_KINDS, type ExitRecord, type Privilege } from '../../vmm/protocol/exits.ts';
-import type { DeviceInfo, ExitStats, VmInfo } from '../../vmm/protocol/messages.ts';
+import type { DeviceInfo, ExitStats, SavedSnapshot, VmInfo } from '../../vmm/protocol/messages.ts';
 import type { WalkResult } from '../../vmm/protocol/walk.ts';
 import type { Json } from './json.ts';
 import { exitBreakpointConfigSchema } from './launch.ts';
@@ -50,6 +50,13 @@ export const customRequestSchemas = {
     z.strictObject({ data: z.base64() }),
   ]),
   'hartscope/machine': z.strictObject({}),
+  /** Writes a snapshot of the machine to a file; `incremental`: only what changed since the last one, where there is one to build on. */
+  'hartscope/saveSnapshot': z.strictObject({
+    file: z.string().min(1),
+    incremental: z.boolean().optional(),
+  }),
+  /** Puts the machine into the state of a snapshot, which a `stopped` event tells. */
+  'hartscope/restoreSnapshot': z.strictObject({ file: z.string().min(1) }),
 } as const;
 
 export type CustomRequest = keyof typeof customRequestSchemas;
@@ -106,6 +113,8 @@ export interface CustomResults {
     /** Why it stands still, in words; absent while it runs. */
     readonly stopped?: { readonly reason: string; readonly hart: number; readonly description: string };
   };
+  'hartscope/saveSnapshot': Json<SavedSnapshot>;
+  'hartscope/restoreSnapshot': Record<string, never>;
 }
 
 /** The body of each custom event. */

@@ -70,6 +70,18 @@ export const customHandlers: Handlers<SessionContext> = {
     return {};
   },
 
+  'hartscope/saveSnapshot': async (context, args) => {
+    const { file, incremental = false } = parse('hartscope/saveSnapshot', args);
+    return toJson(await debuggeeOf(context).vm.request('vm.save', { file, incremental }));
+  },
+
+  'hartscope/restoreSnapshot': async (context, args) => {
+    const { file } = parse('hartscope/restoreSnapshot', args);
+    const { run, vm } = debuggeeOf(context);
+    await run.takeOver(() => vm.request('vm.restore', { file }));
+    return {};
+  },
+
   'hartscope/machine': async (context) => {
     const debuggee = debuggeeOf(context);
     const { info } = await debuggee.vm.request('vm.state', {});

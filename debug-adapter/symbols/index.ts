@@ -4,6 +4,7 @@
  * `SymbolFile.load(parseElf(bytes), { name, path })` reads one file; `new SymbolSet([…])` answers for several.
  * `unwindStack(symbols, hart)` yields the call stack.
  */
+export { kernelImageAsElf } from './kernel-image.ts';
 export type * from './model.ts';
 export { frameRegister, REGISTER_NAMES } from './registers.ts';
 export { SymbolFile } from './symbol-file.ts';

@@ -106,7 +106,7 @@ function machineItem(session: MachineSession, machine: Machine | undefined): vsc
   item.description = info.state === 'stopped' ? (stopped?.description ?? 'stopped') : stateText(machine);
   item.tooltip = [
     session.name,
-    `${info.harts} ${info.harts === 1 ? 'hart' : 'harts'}, ${info.memory / 2 ** 20} MiB of RAM`,
+    `${info.harts} ${info.harts === 1 ? 'hart' : 'harts'}, ${info.memory / 2 ** 20} MiB of RAM, ${mebibytes(info.memoryInUse)} in use`,
     `kernel: ${info.kernel ?? 'none'}`,
     `firmware: ${info.firmware}`,
     `steps since power-on: ${BigInt(info.steps).toLocaleString('en')}`,
@@ -114,6 +114,8 @@ function machineItem(session: MachineSession, machine: Machine | undefined): vsc
   ].join('\n');
   return item;
 }
+
+const mebibytes = (bytes: number): string => `${Number((bytes / 2 ** 20).toFixed(1))} MiB`;
 
 function stateText({ info }: Machine): string {
   if (info.endedWith === null) return info.state;

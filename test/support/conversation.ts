@@ -14,7 +14,7 @@ export interface Exchange {
 }
 
 /** Finds the exchanges in output as it grows. */
-class Script {
+export class Script {
   readonly #exchanges: readonly Exchange[];
   #next = 0;
   #from = 0;

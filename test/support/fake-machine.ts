@@ -1,7 +1,9 @@
 import { hartId, physical, virtual } from '../../vmm/base/brands.ts';
 import { VmError } from '../../vmm/base/vm-error.ts';
+import type { DeviceInput } from '../../vmm/contracts/device-input.ts';
 import type { Hart } from '../../vmm/contracts/hart.ts';
 import type { InputLogEntry, Machine, MachinePorts, MachineReturn } from '../../vmm/contracts/machine.ts';
+import type { GuestMemory } from '../../vmm/contracts/memory.ts';
 import type { ExitRecord } from '../../vmm/protocol/exits.ts';
 import {
   type ExitBreakpoint,
@@ -79,6 +81,17 @@ export class FakeMachine implements Machine {
     this.end = null;
   }
 
+  /** Only what it says of its pages is asked for. */
+  readonly memory = { pages: { presentCount: 3 } } as unknown as GuestMemory;
+
+  readonly sections: readonly string[] = [];
+
+  save(): Record<string, never> {
+    return {};
+  }
+
+  restore(): void {}
+
   advanceIdle(steps: bigint): void {
     this.steps += steps;
     this.inputLog.push({ kind: 'time', step: this.steps, position: this.steps, advanceSteps: steps });
@@ -86,6 +99,11 @@ export class FakeMachine implements Machine {
 
   consoleInput(data: Uint8Array): void {
     this.inputLog.push({ kind: 'console', step: this.steps, position: this.steps, data });
+  }
+
+  deviceInput(device: number, input: DeviceInput): number {
+    this.inputLog.push({ kind: 'device', step: this.steps, position: this.steps, device, input });
+    return 1;
   }
 
   readMemory(_hart: number, address: bigint, length: number): Uint8Array {

@@ -30,6 +30,7 @@ export class FakeThread {
       state: 'stopped',
       harts,
       memory,
+      memoryInUse: 0,
       kernel: null,
       firmware: 'none',
       steps: 0n,

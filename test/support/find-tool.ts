@@ -15,15 +15,23 @@ export const TOOLS = {
   'qemu-io': 'qemu-utils',
   'gdb-multiarch': 'gdb-multiarch',
   'llvm-dwarfdump-14': 'llvm-14',
+  mke2fs: 'e2fsprogs',
+  e2fsck: 'e2fsprogs',
+  debugfs: 'e2fsprogs',
+  xz: 'xz-utils',
+  tshark: 'tshark',
   chromium: 'chromium',
   'apt-get': 'apt',
 } as const;
 
 export type Tool = keyof typeof TOOLS;
 
-/** Absolute path of a program on PATH, or undefined. */
+/** Debian keeps these from most users' PATH, and what makes file systems is there. */
+const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin'];
+
+/** Absolute path of a program on PATH or among the system's, or undefined. */
 export function findTool(tool: string): string | undefined {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...SYSTEM_FOLDERS]) {
     const path = join(folder, tool);
     try {
       accessSync(path, constants.X_OK);

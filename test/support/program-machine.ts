@@ -1,4 +1,4 @@
-import type { Machine, MachineReturn } from '../../vmm/contracts/machine.ts';
+import type { Machine, MachineImages, MachineReturn } from '../../vmm/contracts/machine.ts';
 import type { TranslatorOption } from '../../vmm/hart/index.ts';
 import { createMachine } from '../../vmm/machine/index.ts';
 import { type StopInfo, type VmConfigInput, vmConfigSchema } from '../../vmm/protocol/messages.ts';
@@ -7,6 +7,7 @@ import { assembleProgram } from './bare-hart.ts';
 /** A machine with a program assembled from lines (see `assembleProgram`), and what came out of it. */
 export interface ProgramMachine {
   readonly machine: Machine;
+  readonly images: MachineImages;
   readonly labels: Readonly<Record<string, bigint>>;
   /** What the guest wrote to its console so far. */
   output(): string;
@@ -31,9 +32,10 @@ export function programMachine(
   const memory = firmware === 'none' ? 1 << 20 : 4 << 20;
   let output = '';
   const logs: string[] = [];
+  const images = { kernel: { name: 'program', data: code } };
   const machine = createMachine({
     config: vmConfigSchema.parse({ memory, ...config, firmware, kernel: 'program' }),
-    images: { kernel: { name: 'program', data: code } },
+    images,
     ports: {
       console: (data) => (output += Buffer.from(data).toString('latin1')),
       nowNs: () => 0,
@@ -43,6 +45,7 @@ export function programMachine(
   });
   return {
     machine,
+    images,
     labels,
     logs,
     output: () => output,

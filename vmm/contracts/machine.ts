@@ -9,7 +9,10 @@ import type {
   VmConfig,
   VmEnd,
 } from '../protocol/messages.ts';
+import type { Saved } from './device.ts';
+import type { DeviceInput } from './device-input.ts';
 import type { Hart } from './hart.ts';
+import type { GuestMemory } from './memory.ts';
 
 /** What the machine needs of its host. Everything that is not deterministic enters here. */
 export interface MachinePorts {
@@ -62,6 +65,10 @@ export type MachineInput =
       readonly value: bigint;
     }
   | { readonly kind: 'csr'; readonly hart: number; readonly number: number; readonly value: bigint }
+  /** For the device at this place among those that are plugged in. Logged also when the device did not take it, for it looked. */
+  | { readonly kind: 'device'; readonly device: number; readonly input: DeviceInput }
+  /** What a device asked the host for while it carried out the guest's instruction: random bytes, the answer of a file server. */
+  | { readonly kind: 'answer'; readonly device: number; readonly data: Uint8Array }
   | { readonly kind: 'reset' };
 
 /**
@@ -69,6 +76,9 @@ export type MachineInput =
  * steps since power-on, tells apart the points within a round, where some harts have had their turn and some not.
  */
 export type InputLogEntry = { readonly step: bigint; readonly position: bigint } & MachineInput;
+
+/** The state of a whole machine but for RAM and disks, by section: `machine`, `hart0`, `device:uart0`, and so on. */
+export type MachineState = Readonly<Record<string, Saved>>;
 
 /** A machine: harts, RAM, board. Synchronous; `run` is called in slices by whoever owns the thread. */
 export interface Machine {
@@ -89,10 +99,28 @@ export interface Machine {
   /** Forgets a step in progress (a pause came first). */
   cancelStep(): void;
   reset(): void;
+
+  /** RAM, for who saves and restores it. */
+  readonly memory: GuestMemory;
+  /**
+   * The state between two runs, from which a machine of the same configuration, whose RAM is the same, goes on bit for bit.
+   * What a debugger set (breakpoints, traces), counts of exits and the input log are no part of it.
+   */
+  save(): MachineState;
+  /**
+   * Takes over a state, RAM being in place already. The input log begins anew. Throws `VmError('bad-file')` when a section
+   * is missing or does not fit; then the machine must be reset, or given another state, before it runs.
+   */
+  restore(state: MachineState): void;
+  /** Names of the sections that `restore` reads. */
+  readonly sections: readonly string[];
   /** Wall-clock mode: virtual time catches up by this many steps while all harts wait. Logged. */
   advanceIdle(steps: bigint): void;
 
   consoleInput(data: Uint8Array): void;
+  /** Something for a device, by its place among those that are plugged in. Returns how much was taken; see `DeviceInput`. Logged. */
+  deviceInput(device: number, input: DeviceInput): number;
+  /** Everything that came from outside since power-on; empty once it was longer than this machine keeps. */
   readonly inputLog: readonly InputLogEntry[];
 
   /** Debugger access, no side effects, no traps; MMIO registers are peeked. Returns the readable prefix. */

@@ -27,12 +27,16 @@ export interface RamPages {
   isPresent(page: number): boolean;
   /** True when the page changed since the last `mark`, and before the first one. */
   isDirty(page: number): boolean;
+  /** True when a write to the page is news: it is absent, or not dirty yet. */
+  isUntouched(page: number): boolean;
   /** Writes since the last `mark` are noted. */
   readonly marked: boolean;
   /** [offset, +length) of RAM is written by something else than a hart. */
   wrote(offset: number, length: number): void;
   /** RAM is all zeros and all absent, as at power-on. */
   clear(): void;
+  /** RAM was written as a whole, and holds what it should: these pages are present, the others absent and zeros. */
+  replace(present: Iterable<number>): void;
   /** The whole pages in [offset, +length) become zeros, and absent. */
   release(offset: number, length: number): void;
   /** Forgets which pages are dirty, and notes those that change from here on. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { busyGuest, FakeMachine, type GuestScript } from '../../test/support/fake-machine.ts';
+import type { DeviceFeed } from '../contracts/device-feed.ts';
 import type { ExitRecord } from '../protocol/exits.ts';
 import type { VmConfigInput } from '../protocol/messages.ts';
 import { exitStatus, type HeadlessPorts, runHeadless, runStatistics, traceLine } from './headless-run.ts';
@@ -97,6 +98,38 @@ describe('a run without an editor', () => {
     ]);
   });
 
+  test('hands over what has come for devices before each slice, and waits no more while there is some', async () => {
+    let coming = 0;
+    const guest: GuestScript = (machine) =>
+      machine.inputLog.length < 2
+        ? { kind: 'idle', untilStep: null }
+        : { kind: 'end', end: { reason: 'pass', code: 0 } };
+    const machine = machineOf(guest);
+    const feed: DeviceFeed = {
+      get pending() {
+        return coming > 0;
+      },
+      give: (to) => {
+        coming -= 1;
+        to.deviceInput(0, { kind: 'balloon', pages: waits });
+      },
+      flush: () => {},
+      restored: () => {},
+      takeWarning: () => undefined,
+    };
+    let waits = 0;
+    const inputOrInterrupt = async () => {
+      waits += 1;
+      coming = 1;
+    };
+    await runHeadless(machine, ports({ feed, inputEnded: false, inputOrInterrupt }), Infinity);
+    expect(machine.inputLog.map((entry) => entry.kind === 'device' && entry.input)).toEqual([
+      { kind: 'balloon', pages: 1 },
+      { kind: 'balloon', pages: 2 },
+    ]);
+    expect(waits).toBe(2);
+  });
+
   test('in wall-clock time: a guest that is faster than its clock rests', async () => {
     const waits: (number | null)[] = [];
     let nowNs = 0;
@@ -161,8 +194,11 @@ test.each([
 
 test('figures name every kind of exit', () => {
   const machine = machineOf(busyGuest);
-  machine.instructions = 3_000_000n;
-  const statistics = runStatistics(machine, { end: { kind: 'exhausted' }, seconds: 0.5 });
+  const statistics = runStatistics(machine, {
+    end: { kind: 'exhausted' },
+    instructions: 3_000_000,
+    seconds: 0.5,
+  });
   expect(statistics).toMatchObject({
     instructions: 3_000_000,
     seconds: 0.5,

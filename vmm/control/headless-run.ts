@@ -1,3 +1,4 @@
+import type { DeviceFeed } from '../contracts/device-feed.ts';
 import type { Machine } from '../contracts/machine.ts';
 import { EXIT_KINDS, type ExitRecord } from '../protocol/exits.ts';
 import type { VmEnd } from '../protocol/messages.ts';
@@ -10,16 +11,20 @@ export interface HeadlessPorts {
   takeInput(): Uint8Array | undefined;
   /** Why the run must end although the guest goes on: the user left, or the host said so. */
   readonly interrupted: boolean;
-  /** No input will come any more. */
+  /** No input will come any more, nor anything for a device. */
   readonly inputEnded: boolean;
-  /** Resolves when there is input, when the input ends, when the run is interrupted, or when the time is over (null: never). */
+  /** Resolves when there is input, of the terminal's or for a device, when the input ends, when the run is interrupted, or when the time is over (null: never). */
   inputOrInterrupt(timeoutMs: number | null): Promise<void>;
+  /** Called between two runs, when a snapshot may be written. */
+  between?(): void;
   /** Gives the host a turn: input arrives, output leaves. */
   turn(): Promise<void>;
   /** Called when nothing can wake the guest any more and the run would wait for ever. */
   stuck(): void;
   /** Told of a guest that is caught in traps: it goes on, but hardly to any end. */
   warn(text: string): void;
+  /** What comes to the machine's devices from outside. */
+  readonly feed?: DeviceFeed | undefined;
   /** Takes trace records, in order. */
   trace?: (records: readonly ExitRecord[]) => void;
   nowNs(): number;
@@ -33,6 +38,8 @@ export type HeadlessEnd =
 
 export interface HeadlessResult {
   readonly end: HeadlessEnd;
+  /** Executed in this run, after the snapshot that it started from. */
+  readonly instructions: number;
   /** Host time in which the guest ran. */
   readonly seconds: number;
   /** Trace records that were overwritten before they could be handed on. */
@@ -67,7 +74,11 @@ export async function runHeadless(
     traceLost += dropped;
     ports.trace(records);
   };
-  const finish = (end: HeadlessEnd): HeadlessResult => ({ end, seconds: runNs / 1e9, traceLost });
+  const before = machine.instructions;
+  const done = (): number => Number(machine.instructions - before);
+  const finish = (end: HeadlessEnd): HeadlessResult => ({
+    ...{ end, instructions: done(), seconds: runNs / 1e9, traceLost },
+  });
 
   pace.start();
   let turnNs = ports.nowNs();
@@ -79,13 +90,16 @@ export async function runHeadless(
     if (ports.interrupted) return finish({ kind: 'interrupted' });
     const input = ports.takeInput();
     if (input !== undefined) machine.consoleInput(input);
-    const left = maxInstructions - Number(machine.instructions);
+    if (ports.feed?.pending === true) ports.feed.give(machine);
+    ports.between?.();
+    const left = maxInstructions - done();
     if (left <= 0) return finish({ kind: 'exhausted' });
 
     const perHart = Math.max(1, Math.floor(left / machine.harts.length));
     const steps = Math.min(slices.steps, perHart, ports.trace === undefined ? Infinity : TRACED_STEPS_MAX);
     const startNs = ports.nowNs();
     const result = machine.run(steps);
+    ports.feed?.flush();
     const elapsedNs = ports.nowNs() - startNs;
     runNs += elapsedNs;
     readTrace();
@@ -129,17 +143,17 @@ export function exitStatus(end: HeadlessEnd): number {
 /** The figures of `--stats json`. */
 export function runStatistics(
   machine: Machine,
-  { end, seconds }: Pick<HeadlessResult, 'end' | 'seconds'>,
+  { end, instructions, seconds }: Pick<HeadlessResult, 'end' | 'instructions' | 'seconds'>,
 ): object {
   const exits = Object.fromEntries(EXIT_KINDS.map((kind) => [kind, 0]));
   for (const { kind, count } of machine.exitStats().counts) exits[kind]! += count;
-  const instructions = Number(machine.instructions);
   return {
     instructions,
     seconds: Number(seconds.toFixed(6)),
     mips: seconds > 0 ? Number((instructions / seconds / 1e6).toFixed(3)) : 0,
     exits,
     tiers: machine.tiers,
+    memory: { size: machine.config.memory, inUse: machine.memory.pages.presentCount * 4096 },
     end: end.kind === 'guest' ? end.end : { reason: end.kind, code: exitStatus(end) },
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { busyGuest, FakeMachine, type GuestScript } from '../../test/support/fake-machine.ts';
+import type { DeviceFeed } from '../contracts/device-feed.ts';
 import type { VmCommand, VmLoopPorts, VmMethod, VmReport, VmRequest } from '../contracts/worker.ts';
 import { type ParsedParams, type VmConfigInput, vmConfigSchema } from '../protocol/messages.ts';
 import { VmLoop } from './vm-loop.ts';
@@ -22,7 +23,7 @@ class Harness {
   #turns: Turn[] = [];
   #turn: (VmCommand | (() => void))[] = [];
 
-  constructor(guest: GuestScript = busyGuest, configInput: VmConfigInput = {}) {
+  constructor(guest: GuestScript = busyGuest, configInput: VmConfigInput = {}, feed?: DeviceFeed) {
     const config = vmConfigSchema.parse(configInput);
     const harness = this;
     const ports: VmLoopPorts = {
@@ -42,6 +43,7 @@ class Harness {
       start: { vm: 'test', owned: true, config },
       ports,
       csrName: (number) => (number === 0x300 ? 'mstatus' : undefined),
+      feed,
       createMachine: (machinePorts) => (machine = new FakeMachine(machinePorts, guest, config)),
     });
     this.machine = machine!;
@@ -292,6 +294,75 @@ describe('a guest that waits', () => {
       { kind: 'time', step: 7_000_000n, advanceSteps: 7_000_000n },
       { kind: 'console', step: 7_000_000n, data: Uint8Array.of(65) },
     ]);
+  });
+
+  /** Something for a device that comes at a time of the harness's. */
+  function feedAt(harness: () => Harness, atNs: number): DeviceFeed {
+    let given = false;
+    return {
+      get pending() {
+        return !given && harness().nowNs >= atNs;
+      },
+      give: (machine) => {
+        given = true;
+        machine.deviceInput(3, { kind: 'frame', data: Uint8Array.of(1) });
+      },
+      flush: () => {},
+      restored: () => {},
+      takeWarning: () => undefined,
+    };
+  }
+
+  test('in wall-clock time: what comes for a device takes effect at the time at which it comes', () => {
+    const feed = feedAt(() => harness, 7 * MS);
+    const guest: GuestScript = () => ({ kind: 'idle', untilStep: null });
+    const harness: Harness = new Harness(guest, { time: 'wall' }, feed);
+    harness.run([resume(1)], [() => void (harness.nowNs += 7 * MS)], []);
+    expect(harness.machine.inputLog).toMatchObject([
+      { kind: 'time', step: 7_000_000n, advanceSteps: 7_000_000n },
+      { kind: 'device', step: 7_000_000n, device: 3 },
+    ]);
+  });
+
+  test('requests for devices find them behind disks and network card', () => {
+    const config: VmConfigInput = {
+      time: 'wall',
+      drives: [{ file: 'disk' }],
+      net: {},
+      devices: [{ type: 'rng' }, { type: 'keyboard' }, { type: 'balloon' }],
+    };
+    const harness = new Harness(() => ({ kind: 'idle', untilStep: null }), config);
+    const events = [{ type: 1, code: 30, value: 1 }];
+    harness.run(
+      [resume(1)],
+      [() => void (harness.nowNs += 7 * MS), request('vm.sendEvents', { device: 'keyboard', events }, 2)],
+      [request('vm.setBalloon', { bytes: 3 << 20 }, 3)],
+      [request('vm.sendEvents', { device: 'tablet', events }, 4)],
+    );
+    expect(harness.machine.inputLog).toMatchObject([
+      { kind: 'time', step: 7_000_000n },
+      { kind: 'device', step: 7_000_000n, device: 3, input: { kind: 'events', events } },
+      { kind: 'device', device: 4, input: { kind: 'balloon', pages: 768 } },
+    ]);
+    expect(harness.response(2)).toEqual({ taken: true });
+    expect(harness.response(4)).toMatchObject({ error: { code: 'bad-request' } });
+  });
+
+  test('what comes for a device while the machine is stopped waits', () => {
+    const harness: Harness = new Harness(
+      busyGuest,
+      {},
+      feedAt(() => harness, 0),
+    );
+    harness.run([], [resume(1)], []);
+    expect(harness.machine.inputLog).toMatchObject([{ kind: 'device', step: 0n }]);
+    const stopped: Harness = new Harness(
+      busyGuest,
+      {},
+      feedAt(() => stopped, 0),
+    );
+    stopped.run([], []);
+    expect(stopped.machine.inputLog).toEqual([]);
   });
 
   test('in wall-clock time: what passes while it is stopped does not count', () => {

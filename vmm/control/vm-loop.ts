@@ -1,7 +1,11 @@
+import { assert } from '../base/assert.ts';
 import { VmError } from '../base/vm-error.ts';
+import type { DeviceFeed } from '../contracts/device-feed.ts';
+import type { DeviceInput } from '../contracts/device-input.ts';
 import type { Machine, MachinePorts, StepRequest } from '../contracts/machine.ts';
+import type { MachineSnapshots } from '../contracts/snapshot.ts';
 import type { VmEventReport, VmLoopPorts, VmRequest, VmStart } from '../contracts/worker.ts';
-import type { ExitBreakpoint, StopInfo, VmInfo, VmState } from '../protocol/messages.ts';
+import type { ExitBreakpoint, SavedSnapshot, StopInfo, VmInfo, VmState } from '../protocol/messages.ts';
 import { INTERACTIVE_STEPS_MAX, Slices } from '../scheduler/slices.ts';
 import { ConsoleBatch } from './console-batch.ts';
 import { errorReport } from './errors.ts';
@@ -27,6 +31,9 @@ export class VmLoop implements VmSubject {
   readonly #console: ConsoleBatch;
   readonly #slices = new Slices(INTERACTIVE_STEPS_MAX);
   readonly #pace: MachinePace;
+  readonly #snapshots: MachineSnapshots | undefined;
+  readonly #feed: DeviceFeed | undefined;
+  readonly #notes: readonly string[];
   #state: VmState = 'stopped';
   #stop: StopInfo | null;
   /** All harts wait: until this machine step, or (null) for input. Undefined while they do not. */
@@ -43,9 +50,17 @@ export class VmLoop implements VmSubject {
     readonly start: VmStart;
     readonly ports: VmLoopPorts;
     readonly createMachine: (ports: MachinePorts) => Machine;
+    /** Called once, with the machine; may put it into a saved state. */
+    readonly snapshots?: (machine: Machine) => MachineSnapshots;
     readonly csrName: (number: number) => string | undefined;
+    /** What comes to the machine's devices from outside. */
+    readonly feed?: DeviceFeed | undefined;
+    /** Sentences that clients are told once the machine stands. */
+    readonly notes?: readonly string[];
   }) {
     const { start, ports } = options;
+    this.#feed = options.feed;
+    this.#notes = options.notes ?? [];
     this.#start = start;
     this.#ports = ports;
     this.#console = new ConsoleBatch((data) =>
@@ -57,17 +72,23 @@ export class VmLoop implements VmSubject {
       nowNs: () => ports.nowNs(),
       log: (text, record) => this.#tell({ kind: 'event', event: 'log', params: { text, record } }),
     });
+    this.#snapshots = options.snapshots?.(this.machine);
     this.#pace = new MachinePace(this.machine, () => ports.nowNs());
-    this.#stop = this.#stopAt('entry');
+    const isRestored = this.machine.config.snapshot !== undefined;
+    this.#stop = this.machine.end === null ? this.#stopAt(isRestored ? 'restored' : 'entry') : null;
+    if (this.machine.end !== null) this.#state = 'ended';
   }
 
   /** Runs until the server says `end`. What the machine throws is our own bug and ends the thread. */
   run(): void {
     this.#ports.send({ kind: 'ready', info: this.info });
+    for (const text of this.#notes) this.#tell({ kind: 'event', event: 'note', params: { text } });
     while (this.#obey()) {
       if (this.#ports.congested) this.#ports.sleep(CONGESTION_REST_MS);
-      else if (this.#state === 'running') this.#runSlice();
-      else this.#ports.sleep(this.#tracedDueMs());
+      else if (this.#state === 'running') {
+        this.#feedDevices();
+        this.#runSlice();
+      } else this.#ports.sleep(this.#tracedDueMs());
       this.#tellTraced();
     }
   }
@@ -79,6 +100,7 @@ export class VmLoop implements VmSubject {
       state: this.#state,
       harts: config.harts,
       memory: config.memory,
+      memoryInUse: this.machine.memory.pages.presentCount * 4096,
       kernel: config.kernel ?? null,
       firmware: config.firmware ?? (config.kernel === undefined ? 'none' : 'builtin'),
       steps,
@@ -118,11 +140,34 @@ export class VmLoop implements VmSubject {
     else this.#stopWith(this.#stopAt('entry'));
   }
 
-  consoleInput(data: Uint8Array): void {
-    // The input takes effect now, not at the step at which the guest began to wait.
-    if (this.#idleUntil !== undefined) this.#pace.catchUp(this.#idleUntil);
-    this.machine.consoleInput(data);
+  save(file: string, incremental: boolean): SavedSnapshot {
+    assert(this.#snapshots !== undefined, 'a machine whose requests come from clients can be saved');
+    return this.#snapshots.save(file, { incremental });
+  }
+
+  restore(file: string): void {
+    assert(this.#snapshots !== undefined, 'a machine whose requests come from clients can be restored');
+    this.#snapshots.restore(file);
+    this.#feed?.restored();
+    const { end } = this.machine;
+    if (end === null) {
+      this.#stopWith(this.#stopAt('restored'));
+      return;
+    }
+    this.#state = 'ended';
+    this.#stop = null;
     this.#idleUntil = undefined;
+    this.#tell({ kind: 'event', event: 'ended', params: { end, error: null } });
+  }
+
+  consoleInput(data: Uint8Array): void {
+    this.#endIdle();
+    this.machine.consoleInput(data);
+  }
+
+  deviceInput(device: number, input: DeviceInput): number {
+    this.#endIdle();
+    return this.machine.deviceInput(device, input);
   }
 
   setExitBreakpoints(breakpoints: readonly ExitBreakpoint[]): ExitBreakpointResults {
@@ -171,10 +216,27 @@ export class VmLoop implements VmSubject {
     for (const event of held) this.#ports.send(event);
   }
 
+  /** An input takes effect now, not at the step at which the guest began to wait. */
+  #endIdle(): void {
+    if (this.#idleUntil !== undefined) this.#pace.catchUp(this.#idleUntil);
+    this.#idleUntil = undefined;
+  }
+
+  #feedDevices(): void {
+    if (this.#feed === undefined) return;
+    if (this.#feed.pending) {
+      this.#endIdle();
+      this.#feed.give(this.machine);
+    }
+    const text = this.#feed.takeWarning();
+    if (text !== undefined) this.#tell({ kind: 'event', event: 'note', params: { text } });
+  }
+
   #runSlice(): void {
     const steps = this.#slices.steps;
     const startNs = this.#ports.nowNs();
     const result = this.machine.run(steps);
+    this.#feed?.flush();
     this.#console.flush();
     switch (result.kind) {
       case 'budget':
@@ -229,7 +291,7 @@ export class VmLoop implements VmSubject {
   }
 
   /** Where the machine stands, seen from the first hart that does not wait. */
-  #stopAt(reason: 'entry' | 'pause'): StopInfo {
+  #stopAt(reason: 'entry' | 'restored' | 'pause'): StopInfo {
     const { harts, steps } = this.machine;
     const busy = harts.findIndex((_, hart) => !this.machine.waiting(hart));
     const hart = Math.max(0, busy);

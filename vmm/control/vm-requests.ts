@@ -1,15 +1,19 @@
 import { hex, physical, virtual } from '../base/brands.ts';
 import { VmError } from '../base/vm-error.ts';
+import type { DeviceInput } from '../contracts/device-input.ts';
 import { type Hart, PRIVILEGE } from '../contracts/hart.ts';
 import type { Machine, StepRequest } from '../contracts/machine.ts';
 import type { VmMethod, VmRequest } from '../contracts/worker.ts';
 import type {
   CsrValue,
+  DeviceConfig,
   ExitBreakpoint,
   ParsedParams,
   Registers,
   Results,
+  SavedSnapshot,
   StopInfo,
+  VmConfig,
   VmInfo,
 } from '../protocol/messages.ts';
 
@@ -25,8 +29,11 @@ export interface VmSubject {
   resume(): void;
   pause(): void;
   reset(): void;
+  save(file: string, incremental: boolean): SavedSnapshot;
+  restore(file: string): void;
   step(request: StepRequest): void;
   consoleInput(data: Uint8Array): void;
+  deviceInput(device: number, input: DeviceInput): number;
   setExitBreakpoints(breakpoints: readonly ExitBreakpoint[]): ExitBreakpointResults;
 }
 
@@ -54,6 +61,11 @@ const HANDLERS: { readonly [M in VmMethod]: Handler<M> } = {
   'vm.reset': (subject) => {
     subject.reset();
     return {};
+  },
+  'vm.save': (subject, { file, incremental }) => subject.save(file, incremental),
+  'vm.restore': (subject, { file }) => {
+    subject.restore(file);
+    return { info: subject.info, stop: subject.stop };
   },
   'vm.step': (subject, { hart, mode, ranges, returnTo }) => {
     findHart(subject.machine, hart);
@@ -105,7 +117,26 @@ const HANDLERS: { readonly [M in VmMethod]: Handler<M> } = {
     subject.consoleInput(data);
     return {};
   },
+  'vm.sendEvents': (subject, { device, events }) => {
+    const place = placeOf(subject.machine.config, device);
+    return { taken: subject.deviceInput(place, { kind: 'events', events }) > 0 };
+  },
+  'vm.setBalloon': (subject, { bytes }) => {
+    const pages = Math.floor(bytes / BALLOON_PAGE_BYTES);
+    subject.deviceInput(placeOf(subject.machine.config, 'balloon'), { kind: 'balloon', pages });
+    return {};
+  },
 };
+
+/** Whatever the guest's own pages are (virtio 1.2, section 5.5.6). */
+const BALLOON_PAGE_BYTES = 4096;
+
+/** The place of the first device of a type: disks and the network card come first. @throws VmError `bad-request` when there is none. */
+function placeOf({ drives = [], net, devices = [] }: VmConfig, type: DeviceConfig['type']): number {
+  const index = devices.findIndex((device) => device.type === type);
+  if (index < 0) throw new VmError('bad-request', `the machine has no ${type}: its configuration names none`);
+  return drives.length + (net === undefined ? 0 : 1) + index;
+}
 
 function findHart(machine: Machine, index: number): Hart {
   const hart = machine.harts[index];

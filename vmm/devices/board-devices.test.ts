@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Device } from '../contracts/device.ts';
+import type { GuestDma } from '../contracts/dma.ts';
+import { Flash } from './flash.ts';
 import { FwCfg } from './fw-cfg.ts';
 import { OpenBus } from './open-bus.ts';
 import { PcieEcam } from './pcie-ecam.ts';
@@ -39,27 +41,96 @@ test('an empty virtio slot says so', () => {
 });
 
 describe('firmware configuration', () => {
+  const config = { harts: 4, memory: 3 * 2 ** 30, kernel: Uint8Array.of(1, 2, 3), commandLine: 'quiet' };
+  /** RAM from address 0 on, for requests. */
+  const ram = new Uint8Array(0x1000);
+  const wrote: [bigint, number][] = [];
+  const dma: GuestDma = {
+    view: (address, length) =>
+      address + BigInt(length) <= 0x1000n
+        ? ram.subarray(Number(address), Number(address) + length)
+        : undefined,
+    wrote: (address, length) => wrote.push([address, length]),
+  };
+  const make = (): FwCfg => new FwCfg(config, dma);
   const select = (device: FwCfg, key: number): void => device.write(8, 2, ((key & 0xff) << 8) | (key >> 8));
 
   test.each([
     [0x00, [0x51, 0x45, 0x4d, 0x55, 0]],
-    [0x01, [1, 0, 0, 0, 0]],
-    [0x19, [0, 0, 0, 0, 0]],
+    [0x01, [3, 0, 0, 0, 0]],
+    [0x03, [0, 0, 0, 0xc0, 0, 0, 0, 0, 0]],
+    [0x05, [4, 0, 0]],
+    [0x08, [3, 0, 0, 0, 0]],
+    [0x11, [1, 2, 3, 0]],
+    [0x14, [6, 0, 0, 0]],
+    [0x15, [...'quiet\0\0'].map((character) => character.charCodeAt(0))],
+    [0x19, [0, 0, 0, 3, 0, 0, 0, 0, 0, 0x20, 0, 0, 0x62]],
+    [0x22, [0xff, 0xff, 0xff, 0xff, 0]],
+    [0x4005, [4, 0]],
     [0x42, [0, 0, 0, 0, 0]],
   ])('item 0x%x byte by byte', (key, bytes) => {
-    const device = new FwCfg();
+    const device = make();
     select(device, key);
     expect(bytes.map(() => device.read(0, 1))).toEqual(bytes);
   });
 
   test('wide reads take several bytes, and peeking none', () => {
-    const device = new FwCfg();
+    const device = make();
     select(device, 0);
     expect(device.peek(0, 4)).toBe(0x554d_4551);
     expect(device.read(0, 2)).toBe(0x4551);
-    const other = new FwCfg();
+    const other = make();
     other.restore(structuredClone(device.save()));
     expect(other.read(0, 2)).toBe(0x554d);
+  });
+
+  /** Writes a request to RAM and its address to the device; gives back the control word. */
+  function request(device: FwCfg, control: number, length: number, address: bigint, at = 0x100): number {
+    const view = new DataView(ram.buffer);
+    view.setUint32(at, control);
+    view.setUint32(at + 4, length);
+    view.setBigUint64(at + 8, address);
+    const swapped = new DataView(new ArrayBuffer(4));
+    swapped.setUint32(0, at);
+    device.write(16, 4, 0);
+    device.write(20, 4, swapped.getUint32(0, true));
+    return view.getUint32(at);
+  }
+  const [ERROR, READ, SKIP, SELECT, WRITE] = [1, 2, 4, 8, 16];
+
+  test('its DMA register says that there is DMA', () => {
+    expect([make().read(16, 4), make().read(20, 4)]).toEqual([0x554d_4551, 0x4746_4320]);
+  });
+
+  test('DMA selects, reads and skips, with zeros behind the end', () => {
+    const device = make();
+    ram.fill(0xaa);
+    wrote.length = 0;
+    expect(request(device, (0x11 << 16) | SELECT | READ, 2, 0x200n)).toBe(0);
+    expect([...ram.subarray(0x200, 0x203)]).toEqual([1, 2, 0xaa]);
+    expect(wrote).toEqual([
+      [0x200n, 2],
+      [0x100n, 16],
+    ]);
+    expect(request(device, READ, 4, 0x200n)).toBe(0);
+    expect([...ram.subarray(0x200, 0x205)]).toEqual([3, 0, 0, 0, 0xaa]);
+    expect(request(device, (0x15 << 16) | SELECT | SKIP, 3, 0n)).toBe(0);
+    expect(device.read(0, 2)).toBe(0x7465);
+    expect(request(device, (0x777 << 16) | SELECT | READ, 1, 0x200n)).toBe(0);
+    expect(ram[0x200]).toBe(0);
+    expect(request(device, 0, 5, 0x200n)).toBe(0);
+  });
+
+  test('DMA that writes, or reads to where there is no RAM, is an error', () => {
+    const device = make();
+    expect(request(device, (0x11 << 16) | SELECT | WRITE, 2, 0x200n)).toBe(ERROR);
+    expect(request(device, READ, 2, 0xfff_ffffn)).toBe(ERROR);
+    expect(request(device, READ, 0, 0xfff_ffffn)).toBe(0);
+    // The request itself is out of reach: nothing to be told, and nothing done.
+    const before = ram.slice();
+    device.write(16, 4, 0xffff_ffff);
+    device.write(20, 4, 0xffff_ffff);
+    expect(ram).toEqual(before);
   });
 });
 
@@ -106,7 +177,8 @@ test('a ROM reads and does not write', () => {
 test.each<[string, Device]>([
   ['test finisher', new SifiveTest({ finish: () => {} })],
   ['virtio slot', new EmptyVirtioSlot()],
-  ['firmware configuration', new FwCfg()],
+  ['firmware configuration', new FwCfg({ harts: 1, memory: 0 }, { view: () => undefined, wrote: () => {} })],
+  ['flash', new Flash(1 << 20)],
   ['PCIe host', new PcieEcam()],
   ['PCI window', new OpenBus()],
   ['ROM', new Rom(new Uint8Array(0))],

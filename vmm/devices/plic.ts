@@ -26,9 +26,8 @@ const CONTEXT_STRIDE = 0x1000;
 
 /**
  * A platform-level interrupt controller as SiFive builds it (RISC-V PLIC specification 1.0.0), with the size of
- * QEMU's `virt`. All sources are level-triggered. A source whose line falls before it is claimed stops being
- * pending, as in QEMU; one whose line is still high when it is completed becomes pending again, as the
- * specification's gateways do.
+ * QEMU's `virt`. All sources are level-triggered. What was forwarded stays pending until it is claimed, even if its line falls
+ * before; one whose line is still high when it is completed becomes pending again ("Interrupt Gateways").
  */
 export class Plic implements Device {
   readonly registers: readonly RegisterDescription[];
@@ -58,8 +57,7 @@ export class Plic implements Device {
     if (hasBit(this.#lines, source) === level) return;
     this.#ports.transition(source, level ? 'raised' : 'lowered', () => {
       setBit(this.#lines, source, level);
-      if (!level) setBit(this.#pending, source, false);
-      else if (!hasBit(this.#inService, source)) setBit(this.#pending, source, true);
+      if (level && !hasBit(this.#inService, source)) setBit(this.#pending, source, true);
       this.#updateTargets();
     });
   }

@@ -197,7 +197,11 @@ export class Uart16550 implements Device {
     this.#transmitPending = false;
     if ((this.#mcr & MCR_LOOPBACK) !== 0) {
       if (this.#fifo.length < this.#capacity) this.#fifo.push(byte);
-      else this.#lineErrors |= LSR.overrun;
+      else {
+        this.#lineErrors |= LSR.overrun;
+        // Without FIFO the new character destroys the previous one; a full FIFO keeps what it has (data sheet, "Overrun Error").
+        if (!this.#fifoEnabled) this.#fifo = [byte];
+      }
     } else {
       this.#ports.output(byte);
     }

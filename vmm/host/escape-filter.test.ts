@@ -5,8 +5,8 @@ import { EscapeFilter } from './escape-filter.ts';
 function type(...pieces: string[]): string[] {
   const filter = new EscapeFilter();
   return pieces.map((piece) => {
-    const { data, leave } = filter.take(new TextEncoder().encode(piece));
-    return new TextDecoder().decode(data) + (leave ? '<leave>' : '');
+    const { data, leave, save } = filter.take(new TextEncoder().encode(piece));
+    return new TextDecoder().decode(data) + (save ? '<save>' : '') + (leave ? '<leave>' : '');
   });
 }
 
@@ -19,6 +19,8 @@ describe('what is typed', () => {
     ['sends Ctrl-A at Ctrl-A a', ['\x01a'], ['\x01']],
     ['sends Ctrl-A at Ctrl-A Ctrl-A, and ends the command', ['\x01\x01x'], ['\x01x']],
     ['drops other commands', ['a\x01qb'], ['ab']],
+    ['saves at Ctrl-A s', ['a\x01sb', 's'], ['ab<save>', 's']],
+    ['saves before it leaves', ['\x01s\x01x'], ['<save><leave>']],
     ['x alone is a letter', ['x'], ['x']],
   ])('%s', (_, pieces, expected) => {
     expect(type(...pieces)).toEqual(expected);

@@ -19,6 +19,7 @@ export class Terminal {
   readonly #filter = new EscapeFilter();
   #typed: Uint8Array[] = [];
   #ended = false;
+  #asked = false;
   #interruptStatus: number | undefined;
   #wake: (() => void) | undefined;
   readonly #onData = (data: Buffer) => this.#take(data);
@@ -49,6 +50,13 @@ export class Terminal {
     return input;
   }
 
+  /** A snapshot was asked for since the last call. */
+  takeSaveRequest(): boolean {
+    const asked = this.#asked;
+    this.#asked = false;
+    return asked;
+  }
+
   get inputEnded(): boolean {
     return this.#ended;
   }
@@ -64,15 +72,21 @@ export class Terminal {
 
   /** Resolves on input, at its end, on an interruption, or when the time is over (null: never); at once when input waits. */
   inputOrInterrupt(timeoutMs: number | null): Promise<void> {
-    if (this.#typed.length > 0 || this.interrupted) return Promise.resolve();
+    if (this.#typed.length > 0 || this.#asked || this.interrupted) return Promise.resolve();
     return new Promise((resolve) => {
       // Timers count whole milliseconds: one that fires too early would have to be set again.
-      const timeout = setTimeout(() => this.#wakeUp(), Math.min(Math.ceil(timeoutMs ?? LONG_MS), LONG_MS));
+      const timeout = setTimeout(() => this.wakeUp(), Math.min(Math.ceil(timeoutMs ?? LONG_MS), LONG_MS));
       this.#wake = () => {
         clearTimeout(timeout);
         resolve();
       };
     });
+  }
+
+  /** Something else came that whoever waits for input should look at. */
+  wakeUp(): void {
+    this.#wake?.();
+    this.#wake = undefined;
   }
 
   /** Writes the guest's output; what a slow reader has not taken is waited for in `turn`. */
@@ -110,8 +124,9 @@ export class Terminal {
   #take(data: Uint8Array): void {
     const typed = this.#filter.take(data);
     if (typed.data.length > 0) this.#typed.push(typed.data);
+    if (typed.save) this.#asked = true;
     if (typed.leave) this.#interrupt(0);
-    else this.#wakeUp();
+    else this.wakeUp();
   }
 
   /** A reader that has gone needs no word; an output that cannot be kept does. */
@@ -127,16 +142,11 @@ export class Terminal {
 
   #endInput(): void {
     this.#ended = true;
-    this.#wakeUp();
+    this.wakeUp();
   }
 
   #interrupt(status: number): void {
     this.#interruptStatus ??= status;
-    this.#wakeUp();
-  }
-
-  #wakeUp(): void {
-    this.#wake?.();
-    this.#wake = undefined;
+    this.wakeUp();
   }
 }

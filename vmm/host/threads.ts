@@ -108,6 +108,12 @@ export function receiveStart({ commands, shared }: VmThreadData, whileNone: () =
   return first.start;
 }
 
+/** The word that the thread sleeps on, for others that bring it something. */
+export const doorbellOf = ({ shared }: VmThreadData): { shared: SharedArrayBuffer; word: number } => ({
+  shared,
+  word: WORD.doorbell,
+});
+
 /** The loop's ports, inside the thread. */
 export function vmLoopPorts(data: VmThreadData, send: (report: VmReport) => void): VmLoopPorts {
   const words = new Int32Array(data.shared);

@@ -3,8 +3,9 @@ import type { GuestDma } from '../contracts/dma.ts';
 import type { ExitSink } from '../contracts/exits.ts';
 import { type Hart, INTERRUPT } from '../contracts/hart.ts';
 import { Aclint } from '../devices/aclint.ts';
-import { Flash } from '../devices/flash.ts';
+import { Flash, type FlashStore } from '../devices/flash.ts';
 import { FwCfg } from '../devices/fw-cfg.ts';
+import type { FwCfgConfig } from '../devices/fw-cfg-items.ts';
 import { GoldfishRtc } from '../devices/goldfish-rtc.ts';
 import { OpenBus } from '../devices/open-bus.ts';
 import { PcieEcam } from '../devices/pcie-ecam.ts';
@@ -28,9 +29,14 @@ export interface BoardPorts {
   /** Nanoseconds since 1970 by the machine's clock. */
   readonly clockNs: () => bigint;
   readonly rom: Uint8Array;
+  /** What the banks of flash keep; a bank without a store forgets. */
+  readonly flash: readonly FlashStore[];
+  readonly firmwareConfig: FwCfgConfig;
   readonly dma: GuestDma;
   /** In the order in which a guest finds them. */
   readonly virtio: readonly VirtioDevice[];
+  /** What one of them asks its host for, by its place. */
+  readonly fromHost: (device: number, ask: () => Uint8Array) => Uint8Array;
   /** The virtio slots have version 1 of the registers. */
   readonly legacy: boolean;
   /** A monotonic clock for the handler times of exits. */
@@ -82,8 +88,8 @@ export class Board {
       place(MEMORY_MAP.rtc, this.rtc),
       place(MEMORY_MAP.test, test),
       ...placeVirtioDevices(ports.virtio, { ...ports, line: (source) => this.#source(source) }),
-      ...MEMORY_MAP.flash.map((region) => place(region, new Flash(region.size))),
-      place(MEMORY_MAP.fwCfg, new FwCfg()),
+      ...MEMORY_MAP.flash.map((region, bank) => place(region, new Flash(region.size, ports.flash[bank]))),
+      place(MEMORY_MAP.fwCfg, new FwCfg(ports.firmwareConfig, ports.dma)),
       place(MEMORY_MAP.pcieEcam, new PcieEcam()),
       place(MEMORY_MAP.pcieIo, new OpenBus()),
       place(MEMORY_MAP.pcieMmio, new OpenBus()),

@@ -44,6 +44,12 @@ export function placeBytes(memory: GuestMemory, address: bigint, data: Uint8Arra
   if (range === undefined)
     throw new VmError('bad-file', `${what} ${outsideRam(memory, address, data.length)}`);
   range.set(data);
+  noteWritten(memory, address, data.length);
+}
+
+/** RAM at an address was written from outside the harts. */
+export function noteWritten(memory: GuestMemory, address: bigint, length: number): void {
+  memory.pages.wrote(Number(address) - memory.ramBase, length);
 }
 
 /** A range of RAM as host bytes; undefined when some of it is not RAM. */
@@ -72,8 +78,10 @@ function loadElf(memory: GuestMemory, elf: Elf): LoadedImage {
     range.fill(0);
   }
   // After all zeros: the zeroed end of one segment may lie over the place of another's bytes.
-  for (const segment of segments)
-    ramRange(memory, segment.paddr, BigInt(segment.data.length))!.set(segment.data);
+  for (const { paddr, data } of segments) {
+    ramRange(memory, paddr, BigInt(data.length))!.set(data);
+    noteWritten(memory, paddr, data.length);
+  }
   const bounds = segments.flatMap(({ paddr, memSize }) => [paddr, paddr + BigInt(memSize)]);
   bounds.sort((a, b) => (a < b ? -1 : 1));
   return {

@@ -1,5 +1,6 @@
 import { assert, unreachable } from '../base/assert.ts';
 import { VmError } from '../base/vm-error.ts';
+import type { DeviceInput } from '../contracts/device-input.ts';
 import type { Hart, HartGroup } from '../contracts/hart.ts';
 import type {
   InputLogEntry,
@@ -8,10 +9,13 @@ import type {
   MachineInput,
   MachinePorts,
   MachineReturn,
+  MachineState,
   StepRequest,
 } from '../contracts/machine.ts';
 import type { GuestMemory } from '../contracts/memory.ts';
+import type { FlashStore } from '../devices/flash.ts';
 import type { Htif } from '../devices/htif.ts';
+import { SavedReader } from '../devices/saved.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
 import { Exits, TRACED_BY_DEFAULT } from '../exits/exits.ts';
 import { createGuestMemory, createHartGroup, type TranslatorOption } from '../hart/index.ts';
@@ -36,6 +40,16 @@ import { Deadlines } from './deadlines.ts';
 import { DebugAccess } from './debug-access.ts';
 import { describeDevices } from './devices-view.ts';
 import { guestDma } from './guest-dma.ts';
+import { InputLog } from './input-log.ts';
+import {
+  restoreEnd,
+  restoreParts,
+  type StatefulParts,
+  saveEnd,
+  saveParts,
+  section,
+  sectionsOf,
+} from './machine-state.ts';
 import { createHtif } from './mailboxes.ts';
 import { RAM_BASE } from './memory-map.ts';
 import { Paravirtual } from './paravirtual.ts';
@@ -52,6 +66,12 @@ export interface MachineOptions {
   readonly virtio?: readonly VirtioDevice[];
   /** The slots have version 1 of virtio's registers, as QEMU's have unless told otherwise (`force-legacy`). Default: true. */
   readonly virtioLegacy?: boolean;
+  /** The answers of another run's log, in order: devices are told these first, and the host is not asked. */
+  readonly answers?: readonly Uint8Array[];
+  /** The input log is given up when it would grow beyond this. Default: without bound. */
+  readonly inputLogBytesMax?: number;
+  /** What the board's banks of flash keep, in their order. */
+  readonly flash?: readonly FlashStore[];
   /** Translates hot guest code; absent: everything is interpreted. */
   readonly translator?: TranslatorOption;
 }
@@ -64,14 +84,20 @@ export function createMachine(options: MachineOptions): Machine {
   return new VirtMachine(options);
 }
 
+/** The section of the machine's own state. */
+const MACHINE = 'machine';
+
 /** What the guest asked for; carried out between instructions. */
 type Pending = { readonly kind: 'end'; readonly end: VmEnd } | { readonly kind: 'reset' };
 type SystemExit = Extract<VmExit, { kind: 'system' }>;
 
 class VirtMachine implements Machine {
   readonly config: VmConfig;
-  readonly inputLog: InputLogEntry[] = [];
   end: VmEnd | null = null;
+  readonly #inputs: InputLog;
+  /** What devices are told instead of asking the host, next first. */
+  readonly #answers: Uint8Array[];
+  readonly #virtio: readonly VirtioDevice[];
   readonly #images: MachineImages;
   readonly #ports: MachinePorts;
   readonly #isa: IsaConfig;
@@ -93,13 +119,19 @@ class VirtMachine implements Machine {
   #stepsBefore = 0n;
   /** Steps that translated code did before the last reset. */
   #translatedBefore = 0;
+  /** Instructions that were executed before this machine took over a saved state: in no tier of its own. */
+  #executedElsewhere = 0;
   #pending: Pending | null = null;
   #breakpoints: ReadonlySet<bigint> = new Set();
   #temporary: readonly bigint[] | null = null;
   #stepper: Stepper | null = null;
 
-  constructor({ config, images, ports, virtio, virtioLegacy, translator }: MachineOptions) {
+  constructor(options: MachineOptions) {
+    const { config, images, ports, virtio = [], virtioLegacy = true, translator } = options;
     this.config = config;
+    this.#inputs = new InputLog(options.inputLogBytesMax ?? Number.POSITIVE_INFINITY);
+    this.#answers = [...(options.answers ?? [])];
+    this.#virtio = virtio;
     this.#images = images;
     this.#ports = ports;
     this.#memory = createGuestMemory({ ramBase: RAM_BASE, ramSize: config.memory, harts: config.harts });
@@ -124,9 +156,18 @@ class VirtMachine implements Machine {
       ticks: () => this.#clock.ticks,
       clockNs: () => this.#rtcStartNs + this.#stepsBefore + BigInt(this.#clock.steps),
       rom: this.#plan.rom,
+      flash: options.flash ?? [],
+      firmwareConfig: {
+        harts: config.harts,
+        memory: config.memory,
+        kernel: images.kernel?.data,
+        initrd: images.initrd,
+        commandLine: config.append,
+      },
       dma: guestDma(this.#memory, (address, length) => this.#group.codeChanged(address, length)),
-      virtio: virtio ?? [],
-      legacy: virtioLegacy ?? true,
+      virtio,
+      fromHost: (device, ask) => this.#fromHost(device, ask),
+      legacy: virtioLegacy,
       nowNs,
       consoleOutput: (byte) => this.#console.write(byte),
       finish: (how, code) => this.#finish(how, code),
@@ -142,6 +183,7 @@ class VirtMachine implements Machine {
         nowNs,
         time: () => this.#clock.time,
         stepsAt: (_, ticks) => this.#clock.stepsAt(ticks),
+        tellsNewPages: true,
         ...(builtin ? { sbiCall: (hart: number) => this.#paravirtual!.call(hart) } : {}),
         tohost: () => this.#htif?.poll(),
       },
@@ -169,6 +211,10 @@ class VirtMachine implements Machine {
     this.#powerOn();
   }
 
+  get inputLog(): readonly InputLogEntry[] {
+    return this.#inputs.entries;
+  }
+
   get harts(): readonly Hart[] {
     return this.#group.harts;
   }
@@ -183,7 +229,11 @@ class VirtMachine implements Machine {
 
   get tiers(): { readonly interpreter: number; readonly translator: number } {
     const translator = this.#translatedBefore + this.#group.tiers.translator;
-    return { interpreter: this.#loop.executed - translator, translator };
+    return { interpreter: this.#loop.executed - this.#executedElsewhere - translator, translator };
+  }
+
+  get memory(): GuestMemory {
+    return this.#memory;
   }
 
   get traced(): number {
@@ -255,15 +305,56 @@ class VirtMachine implements Machine {
     this.end = null;
   }
 
+  get sections(): readonly string[] {
+    return [MACHINE, ...sectionsOf(this.#parts)];
+  }
+
+  save(): MachineState {
+    const pending = this.#pending;
+    const machine = {
+      version: 1,
+      stepsBefore: this.#stepsBefore,
+      resets: pending?.kind === 'reset',
+      ends: saveEnd(pending?.kind === 'end' ? pending.end : null),
+      ended: saveEnd(this.end),
+    };
+    return { [MACHINE]: machine, ...saveParts(this.#parts) };
+  }
+
+  restore(state: MachineState): void {
+    const from = new SavedReader(section(state, MACHINE), 'the machine', 1);
+    const ends = restoreEnd(from.section('ends'));
+    this.cancelStep();
+    this.end = restoreEnd(from.section('ended'));
+    this.#stepsBefore = from.bigint('stepsBefore');
+    this.#pending = from.boolean('resets') ? { kind: 'reset' } : ends && { kind: 'end', end: ends };
+    this.#group.forgetCode();
+    restoreParts(this.#parts, state);
+    this.#deadlines.update();
+    this.#exits.forgetStop();
+    this.#inputs.startOver();
+    this.#executedElsewhere = this.#loop.executed;
+    this.#translatedBefore = 0;
+  }
+
   advanceIdle(steps: bigint): void {
     const passed = this.#loop.advanceIdle(Number(steps));
-    if (passed > 0) this.#logInput({ kind: 'time', advanceSteps: BigInt(passed) });
+    if (passed <= 0) return;
+    this.#logInput({ kind: 'time', advanceSteps: BigInt(passed) });
+    this.#paravirtual?.timePassed(passed);
   }
 
   consoleInput(data: Uint8Array): void {
     const taken = this.#board.uart.receive(data);
     if (taken > 0) this.#logInput({ kind: 'console', data: data.slice(0, taken) });
     this.#htif?.inputArrived();
+  }
+
+  deviceInput(device: number, input: DeviceInput): number {
+    const plugged = this.#virtio[device];
+    assert(plugged !== undefined, 'an input is for a device that is plugged in');
+    this.#logInput({ kind: 'device', device, input });
+    return plugged.input?.(input) ?? 0;
   }
 
   readMemory(hart: number, address: bigint, length: number, space: 'virtual' | 'physical'): Uint8Array {
@@ -311,6 +402,16 @@ class VirtMachine implements Machine {
 
   exitStats(): ExitStats {
     return this.#exits.stats();
+  }
+
+  get #parts(): StatefulParts {
+    return {
+      group: this.#group,
+      loop: this.#loop,
+      board: this.#board,
+      paravirtual: this.#paravirtual,
+      htif: this.#htif,
+    };
   }
 
   get #rtcStartNs(): bigint {
@@ -377,7 +478,7 @@ class VirtMachine implements Machine {
     this.#stepsBefore = this.steps;
     this.#translatedBefore += this.#group.tiers.translator;
     this.#pending = null;
-    this.#memory.ram.fill(0);
+    this.#memory.pages.clear();
     this.#group.forgetCode();
     this.#plan = loadGuest(this.#memory, this.config, this.#images, this.#isa);
     this.#powerOn();
@@ -403,8 +504,8 @@ class VirtMachine implements Machine {
     else this.#system(how, code, { kind: 'end', end: { reason: how, code } });
   }
 
-  /** Announces what is about to happen to the whole machine; it happens behind the present instruction. */
-  #system(event: SystemExit['event'], code: number, pending: Pending): void {
+  /** Announces what is about to happen to the whole machine; what is `pending` then happens behind the present instruction. */
+  #system(event: SystemExit['event'], code: number, pending: Pending | null): void {
     const hart = this.#loop.current;
     const exit: SystemExit = { kind: 'system', event, code };
     if (this.#exits.watches('system', 'pre')) this.#exits.report(hart, 'pre', exit, 0);
@@ -424,7 +525,9 @@ class VirtMachine implements Machine {
         nowNs: () => this.#ports.nowNs(),
         uart: this.#board.uart,
         console: this.#console,
+        has: (extension) => this.#isa.has(extension),
         system: (what, failed) => this.#sbiSystem(what, failed),
+        systemSuspended: () => this.#system('suspend', 0, null),
       },
       this.harts,
     );
@@ -449,7 +552,14 @@ class VirtMachine implements Machine {
   #logInput(input: MachineInput): void {
     const before = this.#stepsBefore * BigInt(this.harts.length);
     const position = before + BigInt(this.harts.reduce((sum, hart) => sum + hart.steps, 0));
-    this.inputLog.push({ step: this.steps, position, ...input });
+    this.#inputs.add({ step: this.steps, position, ...input });
+  }
+
+  #fromHost(device: number, ask: () => Uint8Array): Uint8Array {
+    const data = this.#answers.shift() ?? ask();
+    // The device may lay it down where the guest changes it.
+    this.#logInput({ kind: 'answer', device, data: data.slice() });
+    return data;
   }
 
   #armBreakpoints(): void {

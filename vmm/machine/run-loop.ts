@@ -1,5 +1,8 @@
 import { assert } from '../base/assert.ts';
+import { VmError } from '../base/vm-error.ts';
+import type { Saved, Snapshottable } from '../contracts/device.ts';
 import type { Hart, HartReturn } from '../contracts/hart.ts';
+import { SavedReader } from '../devices/saved.ts';
 import type { Stepper } from './stepper.ts';
 
 /**
@@ -39,6 +42,7 @@ const NOWHERE = -1;
 
 /** Whether a hart executes. `waiting`: in WFI; `halted`: not started, or stopped by SBI. */
 export type HartActivity = 'running' | 'waiting' | 'halted';
+const ACTIVITIES = ['running', 'waiting', 'halted'] as const satisfies readonly HartActivity[];
 
 /**
  * Interleaves the harts: in each round every hart in turn advances by the same quantum of steps, executing or
@@ -47,7 +51,7 @@ export type HartActivity = 'running' | 'waiting' | 'halted';
  *
  * Invariant: which hart executes which instruction at which step depends on the guest and its inputs alone.
  */
-export class RunLoop {
+export class RunLoop implements Snapshottable {
   /** The hart whose turn it is. */
   current = 0;
   /** The step at which the present run of `current` ends by itself. */
@@ -96,6 +100,35 @@ export class RunLoop {
     this.#roundEnd = this.#quantum;
     this.#stoppedAt.fill(NOWHERE);
     for (const hart of this.#activity.keys()) this.#activity[hart] = halted(hart) ? 'halted' : 'running';
+  }
+
+  /** Whose turn it is, how far the round goes, what each hart does: where a debugger stopped is no part of it. */
+  save(): Saved {
+    return {
+      version: 1,
+      current: this.current,
+      roundEnd: this.#roundEnd,
+      quantum: this.#quantum,
+      executed: this.executed,
+      activity: this.#activity.map((activity) => ACTIVITIES.indexOf(activity)),
+    };
+  }
+
+  restore(saved: Saved): void {
+    const from = new SavedReader(saved, 'the scheduler', 1);
+    const current = from.number('current');
+    const indices = from.numbers('activity', this.#activity.length);
+    const activity = indices.flatMap((index) => ACTIVITIES[index] ?? []);
+    const isWhole = Number.isInteger(current) && current >= 0 && current < indices.length;
+    // Another quantum is another interleaving: the run would not be the one that was saved.
+    if (!isWhole || activity.length < indices.length || from.number('quantum') !== this.#quantum) {
+      throw new VmError('bad-file', 'saved state of the scheduler: its harts take turns in another way');
+    }
+    this.current = current;
+    this.#roundEnd = from.number('roundEnd');
+    this.executed = from.number('executed');
+    this.#stoppedAt.fill(NOWHERE);
+    for (const [hart, what] of activity.entries()) this.#activity[hart] = what;
   }
 
   /**

@@ -247,7 +247,7 @@ describe('traps within a step', () => {
     });
     goTo(target, 'call');
     expect(step(target, { mode: 'into' })).toBe('behind');
-    expect(target.machine.harts[0]!.getX(11)).toBe(0x200_0000n);
+    expect(target.machine.harts[0]!.getX(11)).toBe(0x300_0000n);
   });
 });
 

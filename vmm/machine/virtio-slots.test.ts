@@ -6,6 +6,7 @@ import { REGISTER } from '../devices/virtio/mmio-registers.ts';
 import { type ExitBreakpointInput, exitBreakpointSchema, vmConfigSchema } from '../protocol/messages.ts';
 import { createMachine } from './machine.ts';
 import { MEMORY_MAP } from './memory-map.ts';
+import { answersOf } from './replay.ts';
 
 /** `addi a0, zero, 2` and `jalr zero, 0(ra)`. */
 const NEW_CODE = Uint8Array.of(0x13, 0x05, 0x20, 0x00, 0x67, 0x80, 0x00, 0x00);
@@ -51,13 +52,14 @@ const entropy = (byte = 0): VirtioEntropy =>
     random: (count) => (byte === 0 ? NEW_CODE.slice(0, count) : new Uint8Array(count).fill(byte)),
   });
 
-function machineWith(devices: number, legacy = false): Machine {
+function machineWith(devices: number, legacy = false, answers: readonly Uint8Array[] = []): Machine {
   return createMachine({
     config: vmConfigSchema.parse({ memory: RAM, firmware: 'none', kernel: 'program' }),
     images: { kernel: { name: 'program', data: code } },
     ports: { console: () => {}, nowNs: () => 0, log: () => {} },
     virtio: Array.from({ length: devices }, (_, index) => entropy(index)),
     virtioLegacy: legacy,
+    answers,
   });
 }
 
@@ -68,8 +70,8 @@ function words(...values: readonly (number | bigint)[]): Uint8Array {
 }
 
 /** A machine of one hart whose guest has one buffer in its queue: the function that it calls. */
-function machineThatKicks(breakpoint?: ExitBreakpointInput): Machine {
-  const machine = machineWith(1);
+function machineThatKicks(breakpoint?: ExitBreakpointInput, answers?: readonly Uint8Array[]): Machine {
+  const machine = machineWith(1, false, answers);
   const put = (address: bigint, data: Uint8Array): void => {
     expect(machine.writeMemory(0, address, data, 'physical')).toBe(data.length);
   };
@@ -125,6 +127,20 @@ describe('a device that writes memory', () => {
     const machine = machineThatKicks();
     expect(machine.run(10_000)).toMatchObject({ kind: 'end', end: { reason: 'pass' } });
     expect([machine.harts[0]!.getX(18), machine.harts[0]!.getX(19)]).toEqual([1n, 2n]);
+  });
+
+  test('has what it got of the host logged, and takes it from another log instead', () => {
+    const first = machineThatKicks();
+    first.run(10_000);
+    const answers = answersOf(first.inputLog);
+    expect(answers).toEqual([NEW_CODE]);
+    // `addi a0, zero, 3` in place of what the host would give.
+    const other = Uint8Array.of(0x13, 0x05, 0x30, 0x00, ...NEW_CODE.subarray(4));
+    const second = machineThatKicks(undefined, [other]);
+    expect(second.run(10_000)).toMatchObject({ kind: 'end', end: { reason: 'pass' } });
+    expect(second.harts[0]!.getX(19)).toBe(3n);
+    expect(answersOf(second.inputLog)).toEqual([other]);
+    expect(second.inputLog.at(-1)!.position).toBe(first.inputLog.at(-1)!.position);
   });
 
   test('raises the interrupt of its slot', () => {

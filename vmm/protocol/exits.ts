@@ -99,7 +99,7 @@ export const EXIT_KINDS = [
   'debug',
 ] as const satisfies readonly ExitKind[];
 
-/** The kinds that guests of this version can cause; the others wait for virtio devices and the hypervisor extension. */
+/** The kinds that guests of this version can cause; the other waits for the hypervisor extension. */
 export const AVAILABLE_EXIT_KINDS = [
   'mmio',
   'sbi',
@@ -108,6 +108,7 @@ export const AVAILABLE_EXIT_KINDS = [
   'irq',
   'page-fault',
   'tlb-flush',
+  'virtqueue',
   'wfi',
   'system',
   'debug',

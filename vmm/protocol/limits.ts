@@ -7,3 +7,7 @@ export const HARTS = { min: 1, max: 16, default: 1 } as const;
 export const MEMORY = { min: 2 ** 20, max: 3.5 * 2 ** 30, default: 128 * 2 ** 20 } as const;
 /** Disks: as many as the board has virtio slots. */
 export const DRIVES = { max: 8 } as const;
+/** Other devices on virtio, likewise. */
+export const DEVICES = { max: 8 } as const;
+/** Ports of the host's that lead to the guest. */
+export const FORWARDS = { max: 64 } as const;

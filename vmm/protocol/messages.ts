@@ -9,7 +9,7 @@
 import * as z from 'zod';
 import type { VmErrorCode } from '../base/vm-error.ts';
 import { EXIT_KINDS, type ExitKind, type ExitRecord } from './exits.ts';
-import { DRIVES, HARTS, MEMORY } from './limits.ts';
+import { DEVICES, DRIVES, FORWARDS, HARTS, MEMORY } from './limits.ts';
 import type { WalkResult } from './walk.ts';
 
 export const PROTOCOL_VERSION = 1;
@@ -21,6 +21,8 @@ const vm = z.string().min(1).max(64);
 /** A disk image and how it is used. */
 export const driveSchema = z.strictObject({
   file: z.string().min(1),
+  /** Where it is plugged in: a disk on virtio (default), or one of the board's two banks of flash, in their order. */
+  if: z.enum(['virtio', 'pflash']).optional(),
   /** Default: what its first bytes look like. A raw image that a guest has written may look like anything. */
   format: z.enum(['raw', 'qcow2']).optional(),
   readonly: z.boolean().default(false),
@@ -30,6 +32,56 @@ export const driveSchema = z.strictObject({
   snapshot: z.string().min(1).optional(),
 });
 export type DriveConfig = z.infer<typeof driveSchema>;
+
+const ipv4 = z.string().regex(/^\d{1,3}(\.\d{1,3}){3}$/);
+const port = z.int().min(0).max(0xffff);
+
+/** A port of the host's that leads to one of the guest's. */
+export const forwardSchema = z.strictObject({
+  protocol: z.enum(['tcp', 'udp']).default('tcp'),
+  /** Default: 127.0.0.1, so that nobody else gets in. */
+  hostAddress: ipv4.optional(),
+  /** 0: any that is free. */
+  hostPort: port,
+  /** Default: 10.0.2.15, the first that DHCP gives. */
+  guestAddress: ipv4.optional(),
+  guestPort: port.min(1),
+});
+export type ForwardConfig = z.infer<typeof forwardSchema>;
+
+/** A network card with a network behind it that needs no rights on the host: 10.0.2.0/24, as QEMU's user network. */
+export const netSchema = z.strictObject({
+  forwards: z.array(forwardSchema).max(FORWARDS.max).default([]),
+  /** A pcapng file of all frames. */
+  capture: z.string().min(1).optional(),
+});
+export type NetConfig = z.infer<typeof netSchema>;
+
+/** A folder of the host's that the guest mounts by its tag (9P2000.L). */
+export const shareSchema = z.strictObject({
+  folder: z.string().min(1),
+  /** Default: `share0`, `share1`, … */
+  tag: z.string().min(1).max(31).optional(),
+  readonly: z.boolean().default(false),
+});
+export type ShareConfig = z.infer<typeof shareSchema>;
+
+/** A device on virtio that is no disk, network card or shared folder. */
+export const deviceSchema = z.discriminatedUnion('type', [
+  /** A source of random bytes, which are the host's. */
+  z.strictObject({ type: z.literal('rng') }),
+  /** Gives memory back on request; `bytes` from the start. */
+  z.strictObject({ type: z.literal('balloon'), bytes: z.int().min(0).default(0) }),
+  z.strictObject({ type: z.literal('keyboard') }),
+  z.strictObject({ type: z.literal('tablet') }),
+  /** A console's port. At a UNIX socket of the host's, one program at a time is its other end. `name`: a stream of bytes by that name, else a terminal (hvc0). */
+  z.strictObject({
+    type: z.literal('port'),
+    socket: z.string().min(1),
+    name: z.string().min(1).max(64).optional(),
+  }),
+]);
+export type DeviceConfig = z.infer<typeof deviceSchema>;
 
 /** What a machine is made from. Paths are absolute, or relative to the VMM's working directory. */
 export const vmConfigSchema = z.strictObject({
@@ -42,6 +94,14 @@ export const vmConfigSchema = z.strictObject({
   append: z.string().optional(),
   /** Disks on virtio, in the order in which the guest finds them. */
   drives: z.array(driveSchema).max(DRIVES.max).optional(),
+  /** A network card. Time must keep pace with the wall clock: a guest that does not wait hears no answers. */
+  net: netSchema.optional(),
+  /** Behind the disks and the network card, in this order. */
+  devices: z.array(deviceSchema).max(DEVICES.max).optional(),
+  /** Behind all others. */
+  shares: z.array(shareSchema).max(DEVICES.max).optional(),
+  /** The registers of virtio devices: `legacy`, as on QEMU's board unless told otherwise, or `modern` (there: force-legacy=false). */
+  virtio: z.enum(['legacy', 'modern']).optional(),
   harts: z.int().min(HARTS.min).max(HARTS.max).default(HARTS.default),
   /** Bytes of RAM. */
   memory: z.int().min(MEMORY.min).max(MEMORY.max).default(MEMORY.default),
@@ -51,6 +111,11 @@ export const vmConfigSchema = z.strictObject({
   time: z.enum(['free', 'wall']).default('free'),
   /** Seconds since 1970 that the RTC starts from; configuration, so that runs repeat. */
   rtcStart: z.int().min(0).default(0),
+  /**
+   * A snapshot to start from. The machine is the one that was saved: of what else is said here, only the paths of its files, its
+   * other connections to the host, `time` and `trace` count.
+   */
+  snapshot: z.string().min(1).optional(),
   /** Exit kinds to trace from the start; `true` for the default set (mmio, sbi, irq, trap, system). */
   trace: z.union([z.boolean(), z.array(z.enum(EXIT_KINDS))]).default(true),
 });
@@ -96,6 +161,10 @@ export const requestSchemas = {
   'vm.resume': z.strictObject({ vm }),
   'vm.pause': z.strictObject({ vm }),
   'vm.reset': z.strictObject({ vm }),
+  /** Writes the machine's state to a file; `incremental`: only what changed since the last one, where there is one to build on. */
+  'vm.save': z.strictObject({ vm, file: z.string().min(1), incremental: z.boolean().default(false) }),
+  /** The machine is as it was when the file was written, and stands. Refused, it goes on as it was. */
+  'vm.restore': z.strictObject({ vm, file: z.string().min(1) }),
   /** Runs one hart until its pc leaves `ranges` (none: one instruction); see `StepMode`. Ends in a `stopped` event with reason `step`. */
   'vm.step': z.strictObject({
     vm,
@@ -136,6 +205,23 @@ export const requestSchemas = {
   'vm.devices': z.strictObject({ vm, values: z.boolean().default(true) }),
   /** Bytes typed at the guest's console. */
   'vm.consoleWrite': z.strictObject({ vm, data: z.instanceof(Uint8Array) }),
+  /** Keys or movements that happen at once, by Linux's event types and codes; the report behind them is added. */
+  'vm.sendEvents': z.strictObject({
+    vm,
+    device: z.enum(['keyboard', 'tablet']),
+    events: z
+      .array(
+        z.strictObject({
+          type: z.int().min(0).max(0xffff),
+          code: z.int().min(0).max(0xffff),
+          value: z.int().min(-0x8000_0000).max(0x7fff_ffff),
+        }),
+      )
+      .min(1)
+      .max(63),
+  }),
+  /** How much memory the guest shall give to its balloon in all. It may take its time, or not do so. */
+  'vm.setBalloon': z.strictObject({ vm, bytes: z.int().min(0).max(MEMORY.max) }),
 } as const;
 
 export type Method = keyof typeof requestSchemas;
@@ -151,6 +237,8 @@ export interface VmInfo {
   readonly state: VmState;
   readonly harts: number;
   readonly memory: number;
+  /** Bytes of RAM that the guest has in use: pages that were ever written, and not given up to a balloon. */
+  readonly memoryInUse: number;
   readonly kernel: string | null;
   readonly firmware: string;
   /** Machine steps since power-on. */
@@ -179,10 +267,10 @@ export interface Registers {
 
 /**
  * Why the machine stopped. `hart` is the one that caused it; all harts stop.
- * - `entry`: created stopped. - `exit`: a breakpoint on an exit; `record` says which.
+ * - `entry`: created stopped. - `restored`: put into a saved state. - `exit`: a breakpoint on an exit; `record` says which.
  */
 export interface StopInfo {
-  readonly reason: 'entry' | 'pause' | 'step' | 'breakpoint' | 'exit';
+  readonly reason: 'entry' | 'restored' | 'pause' | 'step' | 'breakpoint' | 'exit';
   readonly hart: number;
   readonly pc: bigint;
   readonly step: bigint;
@@ -240,6 +328,19 @@ export interface ExitStats {
   }[];
 }
 
+export interface SavedSnapshot {
+  /** Absolute. */
+  readonly file: string;
+  /** Of the file. */
+  readonly bytes: number;
+  /** Pages of RAM in it, of how many that the guest has in use; and blocks of disks. */
+  readonly pages: number;
+  readonly present: number;
+  readonly blocks: number;
+  /** The snapshot that it builds on. */
+  readonly parent: string | null;
+}
+
 export interface Results {
   'vmm.info': {
     readonly version: string;
@@ -255,6 +356,8 @@ export interface Results {
   'vm.resume': Record<string, never>;
   'vm.pause': Record<string, never>;
   'vm.reset': Record<string, never>;
+  'vm.save': SavedSnapshot;
+  'vm.restore': { readonly info: VmInfo; readonly stop: StopInfo | null };
   'vm.step': Record<string, never>;
   'vm.registers': Registers;
   'vm.writeRegister': Record<string, never>;
@@ -275,6 +378,9 @@ export interface Results {
   'vm.exitStats': ExitStats;
   'vm.devices': { readonly devices: readonly DeviceInfo[] };
   'vm.consoleWrite': Record<string, never>;
+  /** False: the guest has not looked for so long that they were dropped. */
+  'vm.sendEvents': { readonly taken: boolean };
+  'vm.setBalloon': Record<string, never>;
 }
 
 export interface Events {
@@ -287,6 +393,8 @@ export interface Events {
   log: { readonly vm: string; readonly text: string; readonly record: ExitRecord };
   /** The guest does something that hardly anyone wants, in a sentence; it goes on. */
   warning: { readonly vm: string; readonly text: string };
+  /** Something on the host's side of the machine that a person should know, in a sentence; the guest goes on. */
+  note: { readonly vm: string; readonly text: string };
   /** New trace records exist; at most ten a second. */
   traced: { readonly vm: string; readonly next: number };
   /** The guest powered off, or its thread died (`error`). */

@@ -1,14 +1,14 @@
 import { functions, ok, type SbiCall, type SbiExtension, type SbiResult } from './extension.ts';
 
-/** Version 2.0 as major in bits 30 to 24 and minor below (SBI 2.0, "Get SBI specification version"). */
-const SPECIFICATION_VERSION = 0x0200_0000n;
+/** Version 3.0 as major in bits 30 to 24 and minor below (SBI 3.0, "Get SBI specification version"). */
+const SPECIFICATION_VERSION = 0x0300_0000n;
 /** Implementation numbers are given out by the specification; this is "HART", far from those given out. */
 const IMPLEMENTATION_ID = 0x4841_5254n;
 const IMPLEMENTATION_VERSION = 1n;
 
 const CSR = { mvendorid: 0xf11, marchid: 0xf12, mimpid: 0xf13 } as const;
 
-/** The Base extension (SBI 2.0, chapter 4). `probe` tells which other extensions there are. */
+/** The Base extension (SBI 3.0, chapter 4). `probe` tells which other extensions there are. */
 export function baseExtension(probe: (id: bigint) => boolean): SbiExtension {
   const machineCsr =
     (number: number) =>

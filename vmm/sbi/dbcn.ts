@@ -1,5 +1,11 @@
 import { failed, functions, ok, SBI, type SbiCall, type SbiExtension, type SbiResult } from './extension.ts';
 
+/**
+ * Bytes that one call writes at most: it may write fewer than it was given (SBI 3.0, chapter 12, FID #0), and all of RAM in one
+ * instruction would keep the machine's thread from its other business.
+ */
+const WRITE_MAX = 1 << 16;
+
 /** The buffer of a call: its length in a0, its guest-physical address in a1 and, above 64 bits, a2. */
 function buffer({ ports, args }: SbiCall): { address: bigint; bytes: Uint8Array } | undefined {
   const [length, low, high] = args;
@@ -10,8 +16,9 @@ function buffer({ ports, args }: SbiCall): { address: bigint; bytes: Uint8Array 
 function write(call: SbiCall): SbiResult {
   const found = buffer(call);
   if (found === undefined) return failed(SBI.invalidParameter);
-  for (const byte of found.bytes) call.ports.consoleWrite(byte);
-  return ok(found.bytes.length);
+  const bytes = found.bytes.subarray(0, WRITE_MAX);
+  for (const byte of bytes) call.ports.consoleWrite(byte);
+  return ok(bytes.length);
 }
 
 /** Reads what was typed and does not wait for more; 0 bytes is a success. */
@@ -35,7 +42,7 @@ function writeByte({ ports, args }: SbiCall): SbiResult {
   return ok();
 }
 
-/** The Debug Console extension (SBI 2.0, chapter 12). */
+/** The Debug Console extension (SBI 3.0, chapter 12). */
 export const dbcnExtension: SbiExtension = {
   id: 0x4442_434en,
   name: 'DBCN',

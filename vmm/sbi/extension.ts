@@ -1,7 +1,7 @@
 import type { ExitSink } from '../contracts/exits.ts';
 import type { Hart } from '../contracts/hart.ts';
 
-/** Error codes (RISC-V SBI 2.0, table 1). */
+/** Error codes (RISC-V SBI 3.0, table 1). */
 export const SBI = {
   success: 0n,
   failed: -1n,
@@ -12,9 +12,11 @@ export const SBI = {
   alreadyAvailable: -6n,
   alreadyStarted: -7n,
   alreadyStopped: -8n,
+  noSharedMemory: -9n,
+  deniedLocked: -14n,
 } as const;
 
-/** States of a hart (SBI 2.0, table 8) that this implementation passes through; its changes take no time. */
+/** States of a hart (SBI 3.0, "Hart State Management Extension") that this implementation passes through; its changes take no time. */
 export const HART_STATE = { started: 0, stopped: 1, suspended: 4 } as const;
 export type HartState = (typeof HART_STATE)[keyof typeof HART_STATE];
 
@@ -23,6 +25,8 @@ export interface SbiPorts {
   readonly harts: readonly Hart[];
   readonly exits: ExitSink;
   readonly nowNs: () => number;
+  /** Whether harts have an extension of the instruction set, by its lower-case name. */
+  has(extension: string): boolean;
   /** Sends a byte to the console. */
   consoleWrite(byte: number): void;
   /** Next byte typed at the console, if there is one. */
@@ -39,7 +43,28 @@ export interface SbiPorts {
   suspendHart(hart: number, resume?: { readonly pc: bigint; readonly opaque: bigint }): void;
   /** Ends or restarts the machine after the present instruction. */
   system(what: 'shutdown' | 'reboot', failed: boolean): void;
+  /** Tells that the whole machine sleeps from now on; the hart that asked for it is suspended besides. */
+  systemSuspended(): void;
 }
+
+/** Events that an SBI implementation counts itself (SBI 3.0, "Event: Firmware Events"); those of the calls it serves. */
+export const FIRMWARE_EVENT = {
+  misalignedLoad: 0,
+  misalignedStore: 1,
+  accessLoad: 2,
+  accessStore: 3,
+  illegalInstruction: 4,
+  setTimer: 5,
+  ipiSent: 6,
+  ipiReceived: 7,
+  fenceISent: 8,
+  fenceIReceived: 9,
+  sfenceVmaSent: 10,
+  sfenceVmaReceived: 11,
+  sfenceVmaAsidSent: 12,
+  sfenceVmaAsidReceived: 13,
+} as const;
+export type FirmwareEvent = (typeof FIRMWARE_EVENT)[keyof typeof FIRMWARE_EVENT];
 
 /** What a call returns in a0 and a1. */
 export interface SbiResult {
@@ -53,6 +78,8 @@ export interface SbiCall {
   readonly hart: number;
   /** a0 to a5, unsigned. */
   readonly args: readonly bigint[];
+  /** Something happened on a hart that its firmware counters may count. */
+  happened(hart: number, event: FirmwareEvent): void;
 }
 
 /** One function: its name and what it does. */
@@ -77,10 +104,14 @@ export const functions = (
 ): ReadonlyMap<number, SbiFunction> =>
   new Map(Object.entries(table).map(([number, [name, call]]) => [Number(number), { name, call }]));
 
+/** A hart can begin there: RAM, at a halfword. */
+export const executable = (ports: SbiPorts, address: bigint): boolean =>
+  (address & 1n) === 0n && ports.ram(address, 2n) !== undefined;
+
 const ALL_HARTS = 0xffff_ffff_ffff_ffffn;
 
 /**
- * The harts a mask selects: bit n is hart `base` + n, and a base of -1 means all (SBI 2.0, "Hart list
+ * The harts a mask selects: bit n is hart `base` + n, and a base of -1 means all (SBI 3.0, "Hart list
  * parameter"). Undefined when it selects one that does not exist.
  */
 export function hartsOf(ports: SbiPorts, mask: bigint, base: bigint): number[] | undefined {

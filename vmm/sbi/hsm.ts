@@ -1,4 +1,5 @@
 import {
+  executable,
   failed,
   functions,
   HART_STATE,
@@ -9,7 +10,7 @@ import {
   type SbiResult,
 } from './extension.ts';
 
-/** Default suspend types (SBI 2.0, table 12): registers kept, or lost with a new start on resumption. */
+/** Default suspend types (SBI 3.0, "Hart suspend"): registers kept, or lost with a new start on resumption. */
 const SUSPEND = { retentive: 0x0000_0000n, nonRetentive: 0x8000_0000n } as const;
 
 function start({ ports, args }: SbiCall): SbiResult {
@@ -49,10 +50,7 @@ function suspend({ ports, hart, args }: SbiCall): SbiResult {
   }
 }
 
-const executable = (ports: SbiCall['ports'], address: bigint): boolean =>
-  (address & 1n) === 0n && ports.ram(address, 2n) !== undefined;
-
-/** The Hart State Management extension (SBI 2.0, chapter 9). */
+/** The Hart State Management extension (SBI 3.0, chapter 9). */
 export const hsmExtension: SbiExtension = {
   id: 0x48_534dn,
   name: 'HSM',

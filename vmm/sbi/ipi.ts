@@ -1,5 +1,6 @@
 import { INTERRUPT } from '../contracts/hart.ts';
 import {
+  FIRMWARE_EVENT,
   failed,
   functions,
   hartsOf,
@@ -7,23 +8,26 @@ import {
   SBI,
   type SbiCall,
   type SbiExtension,
-  type SbiPorts,
   type SbiResult,
 } from './extension.ts';
 
 /** Raises the supervisor software interrupt of harts that run. A stopped hart has no supervisor to interrupt. */
-export function sendIpis(ports: SbiPorts, harts: readonly number[]): void {
-  for (const hart of harts) ports.harts[hart]!.setInterrupt(INTERRUPT.SSIP, true);
+export function sendIpis({ ports, hart: sender, happened }: SbiCall, harts: readonly number[]): void {
+  for (const hart of harts) {
+    happened(sender, FIRMWARE_EVENT.ipiSent);
+    happened(hart, FIRMWARE_EVENT.ipiReceived);
+    ports.harts[hart]!.setInterrupt(INTERRUPT.SSIP, true);
+  }
 }
 
-function sendIpi({ ports, args }: SbiCall): SbiResult {
-  const harts = hartsOf(ports, args[0]!, args[1]!);
+function sendIpi(call: SbiCall): SbiResult {
+  const harts = hartsOf(call.ports, call.args[0]!, call.args[1]!);
   if (harts === undefined) return failed(SBI.invalidParameter);
-  sendIpis(ports, harts);
+  sendIpis(call, harts);
   return ok();
 }
 
-/** The IPI extension, "sPI" (SBI 2.0, chapter 7). */
+/** The IPI extension, "sPI" (SBI 3.0, chapter 7). */
 export const ipiExtension: SbiExtension = {
   id: 0x73_5049n,
   name: 'IPI',

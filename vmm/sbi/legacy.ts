@@ -2,7 +2,7 @@ import { virtual } from '../base/brands.ts';
 import { INTERRUPT } from '../contracts/hart.ts';
 import { hartsOf, type SbiCall, type SbiPorts } from './extension.ts';
 import { sendIpis } from './ipi.ts';
-import { flushRemote } from './rfence.ts';
+import { fenceInstructions, flushRemote } from './rfence.ts';
 import { setTimer } from './time.ts';
 
 /** A call of the legacy extensions: numbered by a7 alone, its one result in a0 and a1 untouched. */
@@ -14,7 +14,7 @@ export interface LegacyCall {
 
 const FAILED = -1n;
 
-/** The legacy extensions (SBI 2.0, chapter 5), which kernels before 5.7 and small guests use. */
+/** The legacy extensions (SBI 3.0, chapter 5), which kernels before 5.7 and small guests use. */
 export const LEGACY_CALLS: ReadonlyMap<bigint, LegacyCall> = new Map(
   (
     [
@@ -22,9 +22,8 @@ export const LEGACY_CALLS: ReadonlyMap<bigint, LegacyCall> = new Map(
       ['console_putchar', consolePutchar],
       ['console_getchar', ({ ports }) => BigInt(ports.consoleRead() ?? -1)],
       ['clear_ipi', clearIpi],
-      ['send_ipi', (call) => forHarts(call, (harts) => sendIpis(call.ports, harts))],
-      // Harts see each other's stores to code at once.
-      ['remote_fence_i', (call) => forHarts(call, () => {})],
+      ['send_ipi', (call) => forHarts(call, (harts) => sendIpis(call, harts))],
+      ['remote_fence_i', (call) => forHarts(call, (harts) => fenceInstructions(call, harts))],
       ['remote_sfence_vma', (call) => remoteFence(call, false)],
       ['remote_sfence_vma_asid', (call) => remoteFence(call, true)],
       ['shutdown', shutdown],
@@ -55,7 +54,7 @@ function remoteFence(call: SbiCall, withAsid: boolean): bigint {
     size: size!,
     asid: withAsid ? Number(asid! & 0xffffn) : null,
   };
-  return forHarts(call, (harts) => flushRemote(call.ports, harts, fence));
+  return forHarts(call, (harts) => flushRemote(call, harts, fence));
 }
 
 /** The mask of harts is in memory, at the virtual address in a0; 0 means all harts. */

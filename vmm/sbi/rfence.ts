@@ -1,4 +1,5 @@
 import {
+  FIRMWARE_EVENT,
   failed,
   functions,
   hartsOf,
@@ -6,7 +7,6 @@ import {
   SBI,
   type SbiCall,
   type SbiExtension,
-  type SbiPorts,
   type SbiResult,
 } from './extension.ts';
 
@@ -18,15 +18,24 @@ interface Fence {
   readonly asid: number | null;
 }
 
+const EVENTS = {
+  sfenceVma: [FIRMWARE_EVENT.sfenceVmaSent, FIRMWARE_EVENT.sfenceVmaReceived],
+  sfenceVmaAsid: [FIRMWARE_EVENT.sfenceVmaAsidSent, FIRMWARE_EVENT.sfenceVmaAsidReceived],
+} as const;
+
 /**
  * Drops cached translations of the harts, of the addresses in every address space: more than asked for is always
  * allowed (RISC-V privileged, "Supervisor Memory-Management Fence Instruction").
  */
-export function flushRemote(ports: SbiPorts, harts: readonly number[], fence: Fence): void {
+export function flushRemote(call: SbiCall, harts: readonly number[], fence: Fence): void {
+  const { ports, happened } = call;
   const { exits } = ports;
   const { address, size, asid } = fence;
+  const [sent, received] = asid === null ? EVENTS.sfenceVma : EVENTS.sfenceVmaAsid;
   const exit = { kind: 'tlb-flush', fence: 'remote', address, asid } as const;
   for (const hart of harts) {
+    happened(call.hart, sent);
+    happened(hart, received);
     exits.count(hart, 'tlb-flush');
     if (exits.watches('tlb-flush', 'pre')) exits.report(hart, 'pre', exit, 0);
     ports.harts[hart]!.flushTranslations(address === null ? undefined : { start: address, size });
@@ -34,23 +43,33 @@ export function flushRemote(ports: SbiPorts, harts: readonly number[], fence: Fe
   }
 }
 
-/** Harts see each other's stores to code at once, so an instruction fence has nothing left to do. */
-function fenceI({ ports, args }: SbiCall): SbiResult {
-  return hartsOf(ports, args[0]!, args[1]!) === undefined ? failed(SBI.invalidParameter) : ok();
+/** Harts see each other's stores to code at once, so an instruction fence has nothing left to do but be counted. */
+export function fenceInstructions({ hart: sender, happened }: SbiCall, harts: readonly number[]): void {
+  for (const hart of harts) {
+    happened(sender, FIRMWARE_EVENT.fenceISent);
+    happened(hart, FIRMWARE_EVENT.fenceIReceived);
+  }
 }
 
-/** Both sizes 0, and a size of all ones, mean the whole address space (SBI 2.0, "Remote Fence"). */
-function sfenceVma({ ports, args }: SbiCall, asid: number | null): SbiResult {
-  const [mask, base, start, size] = args;
-  const harts = hartsOf(ports, mask!, base!);
+function fenceI(call: SbiCall): SbiResult {
+  const harts = hartsOf(call.ports, call.args[0]!, call.args[1]!);
   if (harts === undefined) return failed(SBI.invalidParameter);
-  const all = size === 0n || BigInt.asIntN(64, size!) === -1n;
-  if (!all && start! + size! > 1n << 64n) return failed(SBI.invalidAddress);
-  flushRemote(ports, harts, { address: all ? null : start!, size: size!, asid });
+  fenceInstructions(call, harts);
   return ok();
 }
 
-/** The RFENCE extension (SBI 2.0, chapter 8). The fences for guests of a hypervisor need the H extension. */
+/** Both sizes 0, and a size of all ones, mean the whole address space (SBI 3.0, "Remote Fence"). */
+function sfenceVma(call: SbiCall, asid: number | null): SbiResult {
+  const [mask, base, start, size] = call.args;
+  const harts = hartsOf(call.ports, mask!, base!);
+  if (harts === undefined) return failed(SBI.invalidParameter);
+  const all = size === 0n || BigInt.asIntN(64, size!) === -1n;
+  if (!all && start! + size! > 1n << 64n) return failed(SBI.invalidAddress);
+  flushRemote(call, harts, { address: all ? null : start!, size: size!, asid });
+  return ok();
+}
+
+/** The RFENCE extension (SBI 3.0, chapter 8). The fences for guests of a hypervisor need the H extension. */
 export const rfenceExtension: SbiExtension = {
   id: 0x5246_4e43n,
   name: 'RFENCE',

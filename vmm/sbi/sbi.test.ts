@@ -85,6 +85,7 @@ beforeEach(() => {
       },
     },
     nowNs: () => 0,
+    has: () => false,
     consoleWrite: (byte) => (output += String.fromCharCode(byte)),
     consoleRead: () => typed.shift(),
     ram: (address, length) =>
@@ -98,6 +99,7 @@ beforeEach(() => {
     suspendHart: (hart, resume) =>
       log.push(`suspend ${hart} ${resume?.pc.toString(16) ?? '-'} ${resume?.opaque ?? '-'}`),
     system: (what, failed) => log.push(`${what}${failed ? ' failed' : ''}`),
+    systemSuspended: () => log.push('sleep'),
   });
 });
 
@@ -119,11 +121,15 @@ const IPI = 0x73_5049n;
 const RFENCE = 0x5246_4e43n;
 const HSM = 0x48_534dn;
 const SRST = 0x5352_5354n;
+const PMU = 0x50_4d55n;
 const DBCN = 0x4442_434en;
+const SUSP = 0x5355_5350n;
+const STA = 0x53_5441n;
+const FWFT = 0x4657_4654n;
 
 describe('Base', () => {
   test.each([
-    [0, 0n, success(0x0200_0000)],
+    [0, 0n, success(0x0300_0000)],
     [1, 0n, success(0x4841_5254)],
     [2, 0n, success(1)],
     [4, 0n, success(0x1234)],
@@ -134,10 +140,11 @@ describe('Base', () => {
   ])('function %d', (fn, argument, expected) => expect(call(BASE, fn, argument)).toEqual(expected));
 
   test.each([
-    ...[BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, 0n, 8n].map((id): [bigint, number] => [id, 1]),
+    ...[BASE, TIME, IPI, RFENCE, HSM, SRST, PMU, DBCN, SUSP, STA, FWFT, 0n, 8n].map(
+      (id): [bigint, number] => [id, 1],
+    ),
     [9n, 0],
-    [0x50_4d55n, 0], // PMU
-    [0x5355_5350n, 0], // SUSP
+    [0x53_5345n, 0], // SSE
     [ALL_ONES, 0],
   ])('probing %s gives %d', (id, present) => expect(call(BASE, 3, id)).toEqual(success(present)));
 });

@@ -1,16 +1,22 @@
+import type { Saved, Snapshottable } from '../contracts/device.ts';
 import type { Hart } from '../contracts/hart.ts';
+import { SavedReader } from '../contracts/saved.ts';
 import type { VmExit } from '../protocol/exits.ts';
 import { baseExtension } from './base.ts';
 import { dbcnExtension } from './dbcn.ts';
-import { SBI, type SbiExtension, type SbiPorts } from './extension.ts';
+import { type FirmwareEvent, SBI, type SbiCall, type SbiExtension, type SbiPorts } from './extension.ts';
+import { FirmwareFeatures } from './fwft.ts';
 import { hsmExtension } from './hsm.ts';
 import { ipiExtension } from './ipi.ts';
 import { LEGACY_CALLS } from './legacy.ts';
+import { Pmu } from './pmu.ts';
 import { rfenceExtension } from './rfence.ts';
 import { srstExtension } from './srst.ts';
+import { StealTime } from './sta.ts';
+import { suspExtension } from './susp.ts';
 import { timeExtension } from './time.ts';
 
-/** Registers of a call (SBI 2.0, "Binary Encoding"): a0 to a5 arguments, a6 function, a7 extension. */
+/** Registers of a call (SBI 3.0, "Binary Encoding"): a0 to a5 arguments, a6 function, a7 extension. */
 const A0 = 10;
 const A1 = 11;
 const A6 = 16;
@@ -29,16 +35,22 @@ interface Target {
 }
 
 /**
- * The supervisor binary interface of a machine without firmware (RISC-V SBI 2.0): each `ecall` of the
+ * The supervisor binary interface of a machine without firmware (RISC-V SBI 3.0): each `ecall` of the
  * supervisor comes here and is one exit.
  */
-export class SupervisorBinaryInterface {
+export class SupervisorBinaryInterface implements Snapshottable {
   readonly #ports: SbiPorts;
+  readonly #pmu: Pmu;
+  readonly #features: FirmwareFeatures;
+  readonly #stealTime: StealTime;
   readonly #extensions: ReadonlyMap<bigint, SbiExtension>;
 
   constructor(ports: SbiPorts) {
     this.#ports = ports;
     const base = baseExtension((id) => this.#extensions.has(id) || LEGACY_CALLS.has(id));
+    this.#pmu = new Pmu(ports);
+    this.#features = new FirmwareFeatures(ports);
+    this.#stealTime = new StealTime(ports);
     const extensions = [
       base,
       timeExtension,
@@ -46,9 +58,39 @@ export class SupervisorBinaryInterface {
       rfenceExtension,
       hsmExtension,
       srstExtension,
+      this.#pmu.extension,
       dbcnExtension,
+      suspExtension,
+      this.#stealTime.extension,
+      this.#features.extension,
     ];
     this.#extensions = new Map(extensions.map((extension) => [extension.id, extension]));
+  }
+
+  /** A hart is at its reset state: what was set up for it is gone, as after a `hart_start` (SBI 3.0, chapters 9 and 18). */
+  resetHart(hart: number): void {
+    for (const part of [this.#pmu, this.#features, this.#stealTime]) part.resetHart(hart);
+  }
+
+  /** A hart could not run for so long, by the host's clock, while it wanted to. */
+  stolen(hart: number, nanoseconds: bigint): void {
+    this.#stealTime.stolen(hart, nanoseconds);
+  }
+
+  save(): Saved {
+    return {
+      version: 1,
+      pmu: this.#pmu.save(),
+      features: this.#features.save(),
+      stealTime: this.#stealTime.save(),
+    };
+  }
+
+  restore(saved: Saved): void {
+    const from = new SavedReader(saved, 'the SBI', 1);
+    this.#pmu.restore(from.section('pmu'));
+    this.#features.restore(from.section('features'));
+    this.#stealTime.restore(from.section('stealTime'));
   }
 
   /** Handles the call in a hart's registers. `stop`: a breakpoint in the `pre` stage; nothing happened. */
@@ -81,7 +123,8 @@ export class SupervisorBinaryInterface {
   }
 
   #find(caller: Hart, hart: number, extId: bigint, args: readonly bigint[]): Target {
-    const call = { ports: this.#ports, hart, args };
+    const happened = (where: number, event: FirmwareEvent): void => this.#pmu.happened(where, event);
+    const call: SbiCall = { ports: this.#ports, hart, args, happened };
     const legacy = LEGACY_CALLS.get(extId);
     if (legacy !== undefined) {
       // A legacy call's one result is told as the value, and as an error too where it is negative.

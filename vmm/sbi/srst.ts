@@ -1,6 +1,6 @@
 import { failed, functions, ok, SBI, type SbiCall, type SbiExtension, type SbiResult } from './extension.ts';
 
-/** Types and reasons of a reset (SBI 2.0, tables 13 and 14). */
+/** Types and reasons of a reset (SBI 3.0, "System Reset Extension"). */
 const TYPE = { shutdown: 0n, coldReboot: 1n, warmReboot: 2n } as const;
 const REASON = { none: 0n, systemFailure: 1n } as const;
 
@@ -15,7 +15,7 @@ function systemReset({ ports, args }: SbiCall): SbiResult {
   return ok();
 }
 
-/** The System Reset extension (SBI 2.0, chapter 10). */
+/** The System Reset extension (SBI 3.0, chapter 10). */
 export const srstExtension: SbiExtension = {
   id: 0x5352_5354n,
   name: 'SRST',

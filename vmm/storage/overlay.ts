@@ -1,3 +1,4 @@
+import type { SessionDisk } from '../contracts/snapshot.ts';
 import type { BlockImage, ImageFile } from '../contracts/storage.ts';
 import { checkRange, readPadded, zeros } from './ranges.ts';
 
@@ -10,7 +11,7 @@ const ZERO = -1;
  * What a session writes to a disk that must not change: the blocks lie in a file of the session's own, which is gone with it.
  * So nothing is durable here, and `flush` has nothing to do.
  */
-export class Overlay implements BlockImage {
+export class Overlay implements BlockImage, SessionDisk {
   readonly size: number;
   readonly readOnly = false;
   readonly #base: BlockImage;
@@ -20,6 +21,8 @@ export class Overlay implements BlockImage {
   readonly #slots = new Map<number, number>();
   readonly #freeSlots: number[] = [];
   #slotsUsed = 0;
+  /** Blocks that changed since the last mark. */
+  readonly #sinceMark = new Set<number>();
 
   /** The overlay closes both when it is closed itself. `file` is empty. */
   constructor(base: BlockImage, file: ImageFile, name: string) {
@@ -81,6 +84,36 @@ export class Overlay implements BlockImage {
     });
   }
 
+  get blockBytes(): number {
+    return BLOCK_BYTES;
+  }
+
+  *changes(sinceMark: boolean): Iterable<{ readonly block: number; readonly data: Uint8Array | null }> {
+    for (const block of sinceMark ? this.#sinceMark : this.#slots.keys()) {
+      const slot = this.#slots.get(block)!;
+      const data = slot === ZERO ? null : new Uint8Array(BLOCK_BYTES);
+      if (data !== null) readPadded(this.#file, slot * BLOCK_BYTES, data);
+      yield { block, data };
+    }
+  }
+
+  mark(): void {
+    this.#sinceMark.clear();
+  }
+
+  revert(): void {
+    this.#slots.clear();
+    this.#freeSlots.length = 0;
+    this.#slotsUsed = 0;
+    this.#sinceMark.clear();
+  }
+
+  /** `data` is a whole block, also for the last one of the disk. */
+  put(block: number, data: Uint8Array | null): void {
+    if (data === null) this.#setZero(block);
+    else this.#writeBlock(block, 0, data);
+  }
+
   close(): void {
     try {
       this.#base.close();
@@ -108,6 +141,7 @@ export class Overlay implements BlockImage {
   }
 
   #writeBlock(block: number, inBlock: number, data: Uint8Array): void {
+    this.#sinceMark.add(block);
     const slot = this.#slots.get(block);
     if (slot !== undefined && slot !== ZERO) {
       this.#file.write(slot * BLOCK_BYTES + inBlock, data);
@@ -130,6 +164,7 @@ export class Overlay implements BlockImage {
 
   #setZero(block: number): void {
     const slot = this.#slots.get(block);
+    this.#sinceMark.add(block);
     if (slot !== undefined && slot !== ZERO) this.#freeSlots.push(slot);
     this.#slots.set(block, ZERO);
   }

@@ -131,7 +131,19 @@ test('filters are offered for what guests of this version can cause', async () =
   });
   const filters = capabilities.exceptionBreakpointFilters!;
   expect(filters.map(({ filter }) => filter)).toEqual([
-    ...['mmio', 'sbi', 'csr', 'trap', 'irq', 'page-fault', 'tlb-flush', 'wfi', 'system', 'debug'],
+    ...[
+      'mmio',
+      'sbi',
+      'csr',
+      'trap',
+      'irq',
+      'page-fault',
+      'tlb-flush',
+      'virtqueue',
+      'wfi',
+      'system',
+      'debug',
+    ],
   ]);
   expect(filters[1]!.conditionDescription).toMatch(
     /^Fields: ext, extId, fn, function, a0, .*, hart, pc, step/,

@@ -17,7 +17,27 @@ export const RUN = {
     {
       name: 'drive',
       value: 'FILE[,KEY…]',
-      help: 'a disk on virtio, raw or qcow2; may be repeated. Keys:\nformat=raw|qcow2 (else its first bytes tell), readonly,\noverlay (writes are kept for this run only), snapshot=NAME\n(in a qcow2 image, to start from); ,, stands for a comma',
+      help: "a disk on virtio, raw or qcow2; may be repeated. Keys:\nif=virtio|pflash (one of the board's two banks of flash),\nformat=raw|qcow2 (else its first bytes tell), readonly,\noverlay (writes are kept for this run only), snapshot=NAME\n(in a qcow2 image, to start from); ,, stands for a comma",
+    },
+    {
+      name: 'net',
+      value: 'user[,KEY…]',
+      help: "a network card on virtio; the guest is 10.0.2.15, the host 10.0.2.2, the\nname server 10.0.2.3. Keys: hostfwd=tcp|udp:[ADDR]:PORT-[ADDR]:PORT (a port\nof the host's, by default on 127.0.0.1, that leads to one of the guest's;\nmay be repeated), pcap=FILE (a capture of all frames). Needs --time wall,\nwhich is the default then",
+    },
+    {
+      name: 'device',
+      value: 'KIND[,KEY…]',
+      help: "one more device on virtio; may be repeated:\n  rng                           random bytes of the host's\n  balloon[,size=SIZE]           takes memory from the guest\n  port,socket=PATH[,name=NAME]  a console's port: hvc0, or with a name\n                                /dev/virtio-ports/NAME; its other end is\n                                who connects to the UNIX socket PATH\n  keyboard, tablet              driven by a client of the VMM",
+    },
+    {
+      name: 'share',
+      value: 'DIR[,KEY…]',
+      help: 'a folder of the host for the guest; may be repeated. Keys: tag=TAG (by\ndefault share0, share1, …), readonly. In the guest:\nmount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt',
+    },
+    {
+      name: 'virtio',
+      value: 'legacy|modern',
+      help: "registers of the virtio devices (default legacy, as on QEMU's board;\nmodern is its force-legacy=false)",
     },
     { name: 'harts', value: 'N', help: '1 to 16 harts (default 1)' },
     { name: 'memory', value: 'SIZE', help: 'RAM, such as 128M (the default) or 2G' },
@@ -37,11 +57,21 @@ export const RUN = {
       help: "'off' interprets everything; the guest sees no difference but speed",
     },
     { name: 'max-instructions', value: 'N', help: 'stop after N steps, with status 124' },
+    {
+      name: 'snapshot',
+      value: 'FILE',
+      help: 'go on from a snapshot: the machine, its files and options are in it; only\npaths of files that moved, --net, --device, --time and --trace may be said anew',
+    },
+    {
+      name: 'save-snapshot',
+      value: 'FILE',
+      help: 'write a snapshot at the end, and where Ctrl-A s is typed',
+    },
     { name: 'stats', value: 'json', help: 'one line of figures on stderr at the end' },
     { name: 'trace', value: 'FILE', help: 'write every exit to FILE, one JSON object a line' },
   ],
   notes: [
-    'Ctrl-A x leaves, Ctrl-A a sends Ctrl-A. End of file on stdin does not end the run.',
+    'Ctrl-A x leaves, Ctrl-A s writes a snapshot, Ctrl-A a sends Ctrl-A. End of file on stdin does not end the run.',
     [
       'Exit status:',
       ...columns([
@@ -80,7 +110,7 @@ export const DAP = {
 
 export const INSPECT = {
   name: 'inspect',
-  summary: 'what a kernel image, device tree or trace holds',
+  summary: 'what a kernel image, device tree, snapshot or trace holds',
   usage: 'inspect FILE',
   options: [],
   operands: ['FILE'],

@@ -1,9 +1,10 @@
 import type { DriveConfig } from '../../protocol/messages.ts';
 import { usageError } from './arguments.ts';
 import { RUN } from './commands.ts';
+import { splitAtCommas, splitOnce } from './option-keys.ts';
 
 /**
- * Reads `FILE[,format=raw|qcow2][,readonly][,overlay][,snapshot=NAME]`, where `,,` stands for a comma, as QEMU has it.
+ * Reads `FILE[,if=virtio|pflash][,format=raw|qcow2][,readonly][,overlay][,snapshot=NAME]`, where `,,` stands for a comma, as QEMU has it.
  *
  * @throws VmError `bad-config`.
  */
@@ -18,6 +19,7 @@ export function parseDrive(text: string): DriveConfig {
   for (const key of keys) {
     const [name, value] = splitOnce(key);
     if (name === 'format' && (value === 'raw' || value === 'qcow2')) drive.format = value;
+    else if (name === 'if' && (value === 'virtio' || value === 'pflash')) drive.if = value;
     else if (name === 'snapshot' && value !== undefined && value !== '') drive.snapshot = value;
     else if (key === 'readonly' || key === 'overlay') drive[key] = true;
     else throw usageError(RUN, `--drive does not take '${key}'`);
@@ -26,25 +28,4 @@ export function parseDrive(text: string): DriveConfig {
     throw usageError(RUN, '--drive: an overlay is for writing; leave out readonly or overlay');
   }
   return drive;
-}
-
-function splitAtCommas(text: string): string[] {
-  const parts: string[] = [];
-  let part = '';
-  for (let at = 0; at < text.length; at += 1) {
-    if (text[at] !== ',') part += text[at];
-    else if (text[at + 1] === ',') {
-      part += ',';
-      at += 1;
-    } else {
-      parts.push(part);
-      part = '';
-    }
-  }
-  return [...parts, part];
-}
-
-function splitOnce(text: string): [string, string | undefined] {
-  const at = text.indexOf('=');
-  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
 }

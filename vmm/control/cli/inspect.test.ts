@@ -49,6 +49,23 @@ const readers: FileReaders = {
     return elf;
   },
   decodeFdt: () => tree,
+  summary: () => ({
+    header: {
+      program: '1.2.3',
+      config: { harts: 2, memory: 128 << 20 },
+      steps: 1_000n,
+      instructions: 1_900n,
+      images: [{ option: 'kernel', file: '/images/kernel' }],
+      disks: [
+        { name: 'a.qcow2', session: true },
+        { name: 'b.raw', session: false },
+      ],
+    },
+    bytes: 4321,
+    parents: ['/snapshots/a', '/snapshots/b'],
+    presentBytes: 3 << 19,
+    sections: [{ name: 'pages', version: 1, count: 3, stored: 4000, length: 786_432 }],
+  }),
 };
 
 const text = (lines: string) => new TextEncoder().encode(lines);
@@ -115,4 +132,16 @@ test('a Linux image: where it wants to be', () => {
   load offset     0x200000
   size in memory  22020096 bytes
 `);
+});
+
+test('a snapshot, with what it is of and what it builds on', () => {
+  const text = inspectFile('a.snapshot', new TextEncoder().encode('HARTSNAP…'), readers);
+  expect(text.split('\n')[0]).toBe(
+    'a.snapshot: snapshot of a machine, 4321 bytes, written by Hartscope 1.2.3',
+  );
+  expect(text).toMatch(/memory +128 MiB, of which 1\.5 MiB are in use/);
+  expect(text).toMatch(/kernel +\/images\/kernel\n/);
+  expect(text).toMatch(/drive0 +a\.qcow2 \(overlay\)\n +drive1 +b\.raw\n/);
+  expect(text).toMatch(/builds on +\/snapshots\/a\n +\/snapshots\/b\n/);
+  expect(text).toMatch(/pages +1 +3 +4000 +786432\n/);
 });

@@ -2,6 +2,7 @@ import { hex } from '../../base/brands.ts';
 import { VmError } from '../../base/vm-error.ts';
 import { EXIT_KINDS } from '../../protocol/exits.ts';
 import { columns } from './arguments.ts';
+import { describeSnapshot, type SnapshotSummary, startsAsSnapshot } from './inspect-snapshot.ts';
 
 /** What `inspect` shows of an ELF file; `Elf` of `vmm/formats` has it. */
 export interface ElfSummary {
@@ -34,9 +35,11 @@ export interface FileReaders {
   isElf(bytes: Uint8Array): boolean;
   parseElf(bytes: Uint8Array): ElfSummary;
   decodeFdt(bytes: Uint8Array): TreeNode;
+  /** Of the same file, which is a snapshot; it is read with those that it builds on. */
+  summary(): SnapshotSummary;
 }
 
-/** A description of a file for people, lines ended. Throws `VmError('bad-file')` for a damaged ELF file or device tree. */
+/** A description of a file for people, lines ended. Throws `VmError('bad-file')` for a damaged ELF file, device tree or snapshot. */
 export function inspectFile(path: string, data: Uint8Array, readers: FileReaders): string {
   const lines = nameInErrors(path, () => describe(data, readers));
   return [`${path}: ${lines[0]}`, ...lines.slice(1), ''].join('\n');
@@ -54,6 +57,7 @@ function nameInErrors<T>(path: string, read: () => T): T {
 function describe(data: Uint8Array, readers: FileReaders): string[] {
   if (readers.isElf(data)) return describeElf(readers.parseElf(data));
   if (startsAsDeviceTree(data)) return describeDeviceTree(data.length, readers.decodeFdt(data));
+  if (startsAsSnapshot(data)) return describeSnapshot(readers.summary());
   return describeTrace(data) ?? describeRaw(data);
 }
 

@@ -2,7 +2,11 @@ import { HARTS, MEMORY } from '../../protocol/limits.ts';
 import type { VmConfig } from '../../protocol/messages.ts';
 import { type Arguments, parseArguments, usageError } from './arguments.ts';
 import { RUN } from './commands.ts';
+import { parseDevice } from './device-option.ts';
 import { parseDrive } from './drive-option.ts';
+import { parseNet } from './net-option.ts';
+import { parseShare } from './share-option.ts';
+import { parseBytes } from './sizes.ts';
 
 export interface RunOptions {
   readonly config: VmConfig;
@@ -13,6 +17,8 @@ export interface RunOptions {
   readonly translator: boolean;
   /** File for trace records. */
   readonly trace: string | undefined;
+  /** File for a snapshot at the end. */
+  readonly saveSnapshot: string | undefined;
 }
 
 /**
@@ -32,6 +38,7 @@ export function parseRunOptions(args: readonly string[], interactive: boolean): 
     stats: stats !== undefined,
     translator: onOrOff('translator', values.get('translator') ?? 'on'),
     trace: values.get('trace'),
+    saveSnapshot: values.get('save-snapshot'),
   };
 }
 
@@ -44,27 +51,57 @@ function onOrOff(option: string, text: string): boolean {
 const TEXTS = ['kernel', 'firmware', 'dtb', 'initrd', 'append', 'isa'] as const;
 
 function readConfig({ values, lists }: Pick<Arguments, 'values' | 'lists'>, interactive: boolean): VmConfig {
-  if (!values.has('kernel') && ['builtin', 'none', undefined].includes(values.get('firmware'))) {
+  const snapshot = values.get('snapshot');
+  if (snapshot !== undefined) checkBesideSnapshot({ values, lists });
+  if (
+    snapshot === undefined &&
+    !values.has('kernel') &&
+    ['builtin', 'none', undefined].includes(values.get('firmware'))
+  ) {
     throw usageError(RUN, 'there is nothing to run: give --kernel FILE, or --firmware FILE');
   }
   const harts = values.get('harts');
   const memory = values.get('memory');
   const drives = lists.get('drive')?.map((text) => parseDrive(text));
+  const net = values.has('net') ? parseNet(values.get('net')!) : undefined;
+  const devices = lists.get('device')?.map((text) => parseDevice(text));
+  const shares = lists.get('share')?.map((text) => parseShare(text));
+  const virtio = values.get('virtio');
   return {
     ...Object.fromEntries(TEXTS.filter((name) => values.has(name)).map((name) => [name, values.get(name)])),
     ...(drives && { drives }),
+    ...(net && { net }),
+    ...(devices && { devices }),
+    ...(shares && { shares }),
+    ...(virtio !== undefined && { virtio: layout(virtio) }),
     harts:
       harts === undefined ? HARTS.default : within(HARTS, count('harts', harts), '--harts takes 1 to 16'),
     memory:
       memory === undefined ? MEMORY.default : within(MEMORY, bytes(memory), '--memory takes 1M to 3.5G'),
-    time: time(values.get('time'), interactive),
+    ...(snapshot !== undefined && { snapshot }),
+    time: time(values.get('time'), interactive || net !== undefined),
     rtcStart: 0,
     trace: values.has('trace'),
   };
 }
 
-function time(text: string | undefined, interactive: boolean): VmConfig['time'] {
-  if (text === undefined) return interactive ? 'wall' : 'free';
+/** What a machine is cannot be said anew when it starts from a snapshot. */
+const OF_THE_SNAPSHOT = ['harts', 'memory', 'isa', 'append', 'virtio'] as const;
+
+function checkBesideSnapshot({ values }: Pick<Arguments, 'values' | 'lists'>): void {
+  const given = OF_THE_SNAPSHOT.find((name) => values.has(name));
+  if (given !== undefined) throw usageError(RUN, `--${given} is what the snapshot says; leave it out`);
+}
+
+function layout(text: string): NonNullable<VmConfig['virtio']> {
+  if (text !== 'legacy' && text !== 'modern') {
+    throw usageError(RUN, `--virtio takes legacy or modern, not '${text}'`);
+  }
+  return text;
+}
+
+function time(text: string | undefined, waits: boolean): VmConfig['time'] {
+  if (text === undefined) return waits ? 'wall' : 'free';
   if (text !== 'free' && text !== 'wall') throw usageError(RUN, `--time takes free or wall, not '${text}'`);
   return text;
 }
@@ -83,10 +120,8 @@ function count(option: string, text: string): number {
   return value;
 }
 
-const UNIT_BYTES = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 } as const;
-
 function bytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([KMG]?)(?:i?B)?$/i.exec(text);
-  if (match === null) throw usageError(RUN, `--memory takes a size such as 128M or 2G, not '${text}'`);
-  return Number(match[1]) * UNIT_BYTES[match[2]!.toUpperCase() as keyof typeof UNIT_BYTES];
+  const value = parseBytes(text);
+  if (value === undefined) throw usageError(RUN, `--memory takes a size such as 128M or 2G, not '${text}'`);
+  return value;
 }

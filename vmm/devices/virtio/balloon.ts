@@ -1,5 +1,6 @@
 import { VmError } from '../../base/vm-error.ts';
 import type { AccessSize, Saved } from '../../contracts/device.ts';
+import type { DeviceInput } from '../../contracts/device-input.ts';
 import { SavedReader } from '../saved.ts';
 import type { ChainIdentity } from './chain.ts';
 import { DEVICE_ID, has } from './constants.ts';
@@ -113,6 +114,11 @@ export class VirtioBalloon implements VirtioDevice {
     this.#transport?.configChanged();
   }
 
+  input(input: DeviceInput): number {
+    if (input.kind === 'balloon') this.setTarget(input.pages);
+    return 0;
+  }
+
   /** Asks for new statistics. False when the driver has not been ready to give any since the last time. */
   requestStatistics(): boolean {
     const index = this.#queueOf('statistics');
@@ -138,7 +144,7 @@ export class VirtioBalloon implements VirtioDevice {
   }
 
   notified(index: number): void {
-    if (index === INFLATE) this.#pages(index, (address, length) => this.#ports.inflated(address, length));
+    if (index === INFLATE) this.#pages(index, (address, length) => this.#inflated(address, length));
     else if (index === DEFLATE)
       this.#pages(index, (address, length) => this.#ports.deflated(address, length));
     else if (index === this.#queueOf('statistics')) this.#takeStatistics(index);
@@ -217,6 +223,17 @@ export class VirtioBalloon implements VirtioDevice {
     return statistics ? 3 : 2;
   }
 
+  /** What stood in the page is lost (section 5.5.6): as zeros it takes no place in what is saved. */
+  #inflated(address: bigint, length: number): void {
+    this.#transport?.forget(address, length);
+    this.#ports.inflated(address, length);
+  }
+
+  #reportedFree(address: bigint, length: number): void {
+    this.#transport?.forget(address, length);
+    this.#ports.reported(address, length);
+  }
+
   #pages(index: number, give: (address: bigint, length: number) => void): void {
     const queue = this.#transport?.open(index);
     if (queue === undefined) return;
@@ -259,7 +276,7 @@ export class VirtioBalloon implements VirtioDevice {
       for (const { address, length } of keep ? [] : chain.writable.ranges()) {
         const end = (address + BigInt(length)) & -BigInt(BALLOON_PAGE);
         const start = (address + BigInt(BALLOON_PAGE) - 1n) & -BigInt(BALLOON_PAGE);
-        if (end > start) this.#ports.reported(start, Number(end - start));
+        if (end > start) this.#reportedFree(start, Number(end - start));
       }
       queue.use(chain, 0);
     }

@@ -1,4 +1,5 @@
 import type { AccessSize, Saved } from '../../contracts/device.ts';
+import type { DeviceInput } from '../../contracts/device-input.ts';
 import { SavedReader } from '../saved.ts';
 import { ByteBacklog } from './byte-backlog.ts';
 import { CONTROL, CONTROL_SIZE, decodeControl, encodeControl } from './console-control.ts';
@@ -35,6 +36,8 @@ export interface ConsolePorts {
   output(port: number, data: Uint8Array): void;
   /** The guest opened or closed a port. */
   opened?(port: number, open: boolean): void;
+  /** The guest took bytes: there is room for more. */
+  taken?(port: number): void;
 }
 
 interface PortState {
@@ -89,6 +92,12 @@ export class VirtioConsole implements VirtioDevice {
     const taken = state.input.push(data);
     this.#deliver(port, state);
     return taken;
+  }
+
+  input(input: DeviceInput): number {
+    if (input.kind === 'port') return this.receive(input.port, input.data);
+    if (input.kind === 'port-open') this.setHostOpen(input.port, input.open);
+    return 0;
   }
 
   /** The terminal has another size. */
@@ -213,6 +222,7 @@ export class VirtioConsole implements VirtioDevice {
         piece = state.input.peek(chain.writable.length - chain.writable.written);
       }
       queue.use(chain, chain.writable.written);
+      this.#ports.taken?.(port);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { AccessSize, IrqLine, RegisterDescription, Snapshottable } from '../../contracts/device.ts';
+import type { DeviceInput } from '../../contracts/device-input.ts';
 import type { GuestDma } from '../../contracts/dma.ts';
 import type { Virtqueue } from './virtqueue.ts';
 
@@ -23,6 +24,8 @@ export interface VirtioPorts {
   readonly dma: GuestDma;
   /** Carries out `effect`, and may tell others of the event before and after. */
   observe(event: VirtqueueEvent, effect: () => void): void;
+  /** Bytes that the device asks the host for: an input of the run, so a run that repeats another gets that one's. */
+  fromHost(ask: () => Uint8Array): Uint8Array;
 }
 
 /** What a device type sees of the transport that it is plugged into. */
@@ -37,6 +40,10 @@ export interface VirtioTransport {
   open(queue: number): Virtqueue | undefined;
   /** True when a range lies in RAM as a whole. */
   isRam(address: bigint, length: number): boolean;
+  /** Bytes from the host on behalf of a request of the driver's. All that a device learns from outside while it serves the guest comes this way. */
+  fromHost(ask: () => Uint8Array): Uint8Array;
+  /** Nobody needs what stands in a range of RAM any more: it reads as zeros from now on. */
+  forget(address: bigint, length: number): void;
   /** The device changed its configuration space (section 3.2.1). */
   configChanged(): void;
   /** The driver broke the rules: nothing goes on before a reset (section 2.1.2). */
@@ -69,6 +76,8 @@ export interface VirtioDevice extends Snapshottable {
   notified(queue: number): void;
   /** The driver took a queue away: chains held from it are gone. */
   queueStopped?(queue: number): void;
+  /** Something from outside; see `DeviceInput` for what is returned. Devices that get nothing lack this. */
+  input?(input: DeviceInput): number;
   /** Forgets the driver. What the host has set stays. */
   reset(): void;
 }

@@ -8,7 +8,7 @@ import type { VirtioDevice, VirtioTransport } from './device.ts';
 const BYTES_MAX = 64 << 10;
 
 export interface EntropyPorts {
-  /** `count` random bytes. What they are is an input of the run, to be logged where runs are to repeat. */
+  /** `count` random bytes. */
   random(count: number): Uint8Array;
 }
 
@@ -45,7 +45,7 @@ export class VirtioEntropy implements VirtioDevice {
         this.#transport?.fail('a buffer for random bytes has no room for one');
         return;
       }
-      const bytes = this.#ports.random(count);
+      const bytes = this.#transport!.fromHost(() => this.#ports.random(count));
       assert(bytes.length === count, 'the entropy port gives as many bytes as it is asked for');
       chain.writable.put(bytes);
       queue.use(chain, count);

@@ -1,3 +1,5 @@
+export type { InputEvent } from '../../contracts/device-input.ts';
+
 /** Event types and codes of Linux's evdev, which virtio's input device carries (`input-event-codes.h`). */
 export const EV = { syn: 0, key: 1, rel: 2, abs: 3, msc: 4, led: 0x11, rep: 0x14 } as const;
 export const SYN_REPORT = 0;
@@ -9,13 +11,6 @@ export const BUTTON = { left: 0x110, right: 0x111, middle: 0x112, side: 0x113, e
 export const KEY_MAX = 248;
 /** Num lock, caps lock, scroll lock. */
 export const LEDS = [0, 1, 2] as const;
-
-export interface InputEvent {
-  readonly type: number;
-  readonly code: number;
-  /** Signed 32 bits. */
-  readonly value: number;
-}
 
 /** The range of an absolute axis. */
 export interface AxisInfo {

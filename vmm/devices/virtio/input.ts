@@ -1,4 +1,5 @@
 import type { AccessSize, Saved } from '../../contracts/device.ts';
+import type { DeviceInput } from '../../contracts/device-input.ts';
 import { SavedReader } from '../saved.ts';
 import type { Chain } from './chain.ts';
 import { DEVICE_ID } from './constants.ts';
@@ -50,6 +51,10 @@ export class VirtioInput implements VirtioDevice {
     this.#updates.push([...events, { type: EV.syn, code: SYN_REPORT, value: 0 }]);
     this.#deliver();
     return true;
+  }
+
+  input(input: DeviceInput): number {
+    return input.kind === 'events' && this.send(input.events) ? 1 : 0;
   }
 
   config(): Uint8Array {

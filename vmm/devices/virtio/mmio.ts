@@ -215,6 +215,17 @@ export class VirtioMmio implements Device, VirtioTransport {
     return this.#ports.dma.view(address, length) !== undefined;
   }
 
+  fromHost(ask: () => Uint8Array): Uint8Array {
+    return this.#ports.fromHost(ask);
+  }
+
+  forget(address: bigint, length: number): void {
+    const view = this.#ports.dma.view(address, length);
+    if (view === undefined) return;
+    view.fill(0);
+    this.#ports.dma.wrote(address, length);
+  }
+
   configChanged(): void {
     this.#generation = (this.#generation + 1) >>> 0;
     // Before the driver is ready there is nobody to tell (section 2.1.2).

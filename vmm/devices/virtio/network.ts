@@ -1,5 +1,6 @@
 import { VmError } from '../../base/vm-error.ts';
 import type { AccessSize, Saved } from '../../contracts/device.ts';
+import type { DeviceInput } from '../../contracts/device-input.ts';
 import { SavedReader } from '../saved.ts';
 import type { Chain } from './chain.ts';
 import { FEATURE as COMMON, DEVICE_ID, has } from './constants.ts';
@@ -88,6 +89,10 @@ export class VirtioNetwork implements VirtioDevice {
     const used = chains.map((chain): UsedChain => ({ chain, written: chain.writable.written }));
     queue.useTogether(used);
     return true;
+  }
+
+  input(input: DeviceInput): number {
+    return input.kind === 'frame' && this.receive(input.data) ? 1 : 0;
   }
 
   /** The other end would take frames again. To be called after a restore too, for the other end then is another one. */

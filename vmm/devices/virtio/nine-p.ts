@@ -71,7 +71,7 @@ export class VirtioNineP implements VirtioDevice {
         this.#transport?.fail('a 9P request has another size than it says');
         return;
       }
-      const answer = this.#server.handle(request.subarray(0, size));
+      const answer = this.#transport!.fromHost(() => this.#server.handle(request.subarray(0, size)));
       if (answer.length > chain.writable.length) {
         this.#transport?.fail('there is no room for the answer to a 9P request');
         return;

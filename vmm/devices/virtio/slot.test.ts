@@ -8,6 +8,7 @@ const ports: VirtioPorts = {
   irq: { set: () => {} },
   dma: { view: () => undefined, wrote: () => {} },
   observe: (_event, effect) => effect(),
+  fromHost: (ask) => ask(),
 };
 
 test.each([

@@ -66,7 +66,9 @@ export class TestDriver {
       event.summary();
       effect();
     };
-    this.slot = new VirtioMmio(device, { irq, dma: memory, observe }, { legacy: manner.legacy });
+    const fromHost = (ask: () => Uint8Array): Uint8Array => ask();
+    const ports = { irq, dma: memory, observe, fromHost };
+    this.slot = new VirtioMmio(device, ports, { legacy: manner.legacy });
   }
 
   read(offset: number): number {
