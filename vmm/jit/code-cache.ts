@@ -8,6 +8,7 @@ import {
   CODE_POOL_OFFSET,
   cellOf,
   RECORD_SIZE,
+  RECORDS_PER_PAGE,
   SLOTS_MAX,
   type Variant,
 } from '../hart/layout.ts';
@@ -39,6 +40,8 @@ export class CodeCache {
   readonly #table: WebAssembly.Table;
   /** Translations, installed or being compiled, by decoded page. */
   readonly #byPage = new Map<number, Set<Translation>>();
+  /** By decoded page: how many translations have the instruction that a halfword is part of. */
+  readonly #covered = new Map<number, Uint16Array>();
   /** Installed, oldest first. */
   readonly #installed = new Set<Translation>();
   readonly #freeSlots: number[] = [];
@@ -75,6 +78,7 @@ export class CodeCache {
       if (there === undefined) this.#byPage.set(codePage, (there = new Set()));
       there.add(translation);
     }
+    this.#cover(translation.region, 1);
   }
 
   /** True when the record has a region, installed or being compiled. */
@@ -118,6 +122,10 @@ export class CodeCache {
       there?.delete(translation);
       if (there?.size === 0) this.#byPage.delete(codePage);
     }
+    this.#cover(translation.region, -1);
+    for (const { codePage } of translation.region.pages.values()) {
+      if (!this.#byPage.has(codePage)) this.#covered.delete(codePage);
+    }
     if (translation.slot === 0) return;
     this.#installed.delete(translation);
     this.bytes -= translation.size;
@@ -129,6 +137,7 @@ export class CodeCache {
 
   /** Bytes at an offset of a page with decoded code changed. True when a translation was lost. */
   written(codePage: number, inPage: number, length: number): boolean {
+    if (!this.#isCovered(codePage, inPage, length)) return false;
     let lost = false;
     for (const translation of this.#byPage.get(codePage) ?? []) {
       if (!covers(translation.region, codePage, inPage, length)) continue;
@@ -179,9 +188,39 @@ export class CodeCache {
     for (const there of this.#byPage.values()) {
       for (const translation of there) assert(translation.alive, 'no page knows a dead region');
     }
+    for (const [codePage, halfwords] of this.#covered) {
+      const there = [...(this.#byPage.get(codePage) ?? [])];
+      const isCovered = (at: number): boolean =>
+        there.some(({ region }) => covers(region, codePage, at * 2, 2));
+      assert(there.length > 0, 'a page without translations has no covered halfwords');
+      const known = halfwords.findIndex((count) => count !== 0);
+      assert(known < 0 || isCovered(known), 'what is covered is part of a translation');
+    }
     for (const slot of this.#freeSlots)
       assert(!slots.has(slot) && this.#table.get(slot) === null, 'a free slot is empty');
     assert(bytes === this.bytes, 'the bytes add up');
+  }
+
+  /** Whether any translation has an instruction there: a quick answer for data beside code. */
+  #isCovered(codePage: number, inPage: number, length: number): boolean {
+    const halfwords = this.#covered.get(codePage);
+    if (halfwords === undefined) return false;
+    for (let at = inPage >> 1; at <= (inPage + length - 1) >> 1; at++) if (halfwords[at] !== 0) return true;
+    return false;
+  }
+
+  #cover(region: Region, by: 1 | -1): void {
+    for (const block of region.blocks) {
+      for (const { offset, length } of instructionsOf(block)) {
+        const { codePage } = region.pages.get(pageOf(offset))!;
+        let halfwords = this.#covered.get(codePage);
+        if (halfwords === undefined)
+          this.#covered.set(codePage, (halfwords = new Uint16Array(RECORDS_PER_PAGE)));
+        const first = (offset & 0xfff) >> 1;
+        halfwords[first]! += by;
+        if (length === 4) halfwords[first + 1]! += by;
+      }
+    }
   }
 
   #takeSlot(): number {
