@@ -4,10 +4,11 @@ import { createTranslator, ThreadedCompiler } from './jit/index.ts';
 import { hostFusesMultiplyAdd } from './wasm/multiply-add.ts';
 
 /**
- * Jumps to an address before it is translated: what is optimised in another thread's time should come back
- * often enough to be worth it, and what comes back often should not wait.
+ * Jumps to an address before it is translated. Translating a region costs some milliseconds, all threads taken together, in
+ * which the interpreter does a million instructions: code must come back often to be worth it. A kernel that boots has
+ * much that comes back some hundred times.
  */
-const HOT_AFTER = 4000;
+const HOT_AFTER = 10_000;
 
 /** The translator of a machine whose code is compiled by a thread of its own. `warn` is told what a person should know. */
 export function threadedTranslator(warn: (text: string) => void): ReturnType<typeof createTranslator> {

@@ -53,7 +53,7 @@ class CompileThread implements ModuleCompiler {
     this.#port.unref();
   }
 
-  submit(id: number, code: Uint8Array): void {
+  submit(id: number, code: Uint8Array<ArrayBuffer>): void {
     if (!this.#flagsAreSet) {
       // Code that gets here is worth optimising, and not by who runs it. The interpreter is compiled by now: of its functions
       // only some are needed, and at once.
@@ -62,7 +62,7 @@ class CompileThread implements ModuleCompiler {
       this.#flagsAreSet = true;
     }
     this.#pending.add(id);
-    this.#port.postMessage({ id, code });
+    this.#port.postMessage({ id, code }, [code.buffer]);
   }
 
   take(): CompiledModule | undefined {

@@ -5,7 +5,7 @@ import type { Translation } from './code-cache.ts';
 /** A module to compile; its functions are exported as "0", "1", … in the order of `translations`. */
 export interface CompileJob {
   readonly translations: readonly Translation[];
-  readonly code: Uint8Array;
+  readonly code: Uint8Array<ArrayBuffer>;
 }
 
 export interface Batch {
@@ -71,9 +71,9 @@ export class ThreadedCompiler implements CompilePort {
   }
 }
 
-function compile(code: Uint8Array): WebAssembly.Module | Error {
+function compile(code: Uint8Array<ArrayBuffer>): WebAssembly.Module | Error {
   try {
-    return new WebAssembly.Module(code as Uint8Array<ArrayBuffer>);
+    return new WebAssembly.Module(code);
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }

@@ -35,7 +35,7 @@ export interface Dispatch {
 }
 
 export function createDispatch(memory: GuestMemory): Dispatch {
-  compiled ??= new WebAssembly.Module(dispatchModule() as Uint8Array<ArrayBuffer>);
+  compiled ??= new WebAssembly.Module(dispatchModule());
   const { exports } = new WebAssembly.Instance(compiled, { env: { memory: memory.memory } });
   return {
     table: exports['table'] as WebAssembly.Table,
@@ -47,7 +47,7 @@ export function createDispatch(memory: GuestMemory): Dispatch {
 
 let compiled: WebAssembly.Module | undefined;
 
-function dispatchModule(): Uint8Array {
+function dispatchModule(): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.exportTable('table', SLOTS_MAX);
   const regionType = module.type(REGION_SIGNATURE);

@@ -8,7 +8,7 @@ export class ByteWriter {
   }
 
   /** What was written so far; valid until the next write. */
-  view(): Uint8Array {
+  view(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#length);
   }
 

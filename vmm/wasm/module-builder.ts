@@ -72,7 +72,7 @@ export class ModuleBuilder {
     this.#table = { name, size };
   }
 
-  encode(): Uint8Array {
+  encode(): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter();
     out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
     const section = (id: number, count: number, write: (to: ByteWriter) => void): void => {
