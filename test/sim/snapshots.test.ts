@@ -116,4 +116,47 @@ describe(`snapshots (SEED=${SEED})`, () => {
     runTo(first, STEPS);
     expect(machineState(second.machine)).toEqual(machineState(first.machine));
   });
+
+  test('a reset between two snapshots', () => {
+    const guest = GUESTS.at(-1)!;
+    const files = new MemorySnapshots();
+    const first = create(guest, 0);
+    const snapshots = snapshotsOf(first, files);
+    runTo(first, STEPS / 2);
+    snapshots.save('before', { incremental: false });
+    first.machine.reset();
+    first.machine.run(1000);
+    expect(snapshots.save('after', { incremental: true }).parent).toBe('/before');
+    const second = create(guest, 0);
+    snapshotsOf(second, files).restore('after');
+    expect(machineState(second.machine)).toEqual(machineState(first.machine));
+    runTo(first, STEPS);
+    runTo(second, STEPS);
+    expect(machineState(second.machine)).toEqual(machineState(first.machine));
+  });
+
+  test('a guest that has ended, or is just about to', () => {
+    const guest: Guest = [
+      'power-off',
+      'li t0, 0x100000\nli t1, 0x5555\nend:\nsw t1, 0(t0)\njal zero, end',
+      {},
+    ];
+    const files = new MemorySnapshots();
+    const first = create(guest, 0);
+    first.machine.setExitBreakpoints([{ kind: 'system', stage: 'post', hitCount: 1, action: 'stop' }]);
+    const snapshots = snapshotsOf(first, files);
+    expect(first.machine.run(1000).kind).toBe('stop');
+    snapshots.save('stopped', { incremental: false });
+    const end = first.machine.run(1000);
+    expect(end).toEqual({ kind: 'end', end: { reason: 'pass', code: 0 } });
+    snapshots.save('ended', { incremental: false });
+    const second = create(guest, 0);
+    const others = snapshotsOf(second, files);
+    for (const name of ['stopped', 'ended', 'stopped']) {
+      others.restore(name);
+      expect(second.machine.end === null, name).toBe(name === 'stopped');
+      expect(second.machine.run(1000), name).toEqual(end);
+      expect(second.machine.steps).toBe(first.machine.steps);
+    }
+  });
 });

@@ -24,6 +24,8 @@ export interface DeviceProbe {
   /** How QEMU differs and why that is no reason to do likewise; `hide` makes both alike. */
   readonly differs?: {
     readonly why: string;
+    /** Only from this version on. */
+    readonly since?: number;
     readonly hide: (value: bigint, operation: ProbeOperation) => bigint;
   };
 }
@@ -469,11 +471,21 @@ export function dmaRequests(base: number): Uint8Array {
   return bytes;
 }
 
+const MORE_FILES: NonNullable<DeviceProbe['differs']> = {
+  why: 'QEMU has tables of ACPI and SMBIOS there from version 8 on',
+  since: 8,
+  hide: () => 0n,
+};
+
 const FW_CFG_PROBES: readonly DeviceProbe[] = [
   { name: 'signature and features', operations: [...item(0, 2), ...item(1, 2)] },
   { name: 'identity, harts, boot menu', operations: [2, 5, 0x0e].flatMap((key) => item(key, 3)) },
-  { name: 'the directory of files', operations: item(0x19, 26) },
-  { name: 'a file', operations: [0x20, 0x21, 0x22, 0x23].flatMap((key) => item(key, 2)) },
+  { name: 'the directory of files', operations: item(0x19, 26), differs: MORE_FILES },
+  {
+    name: 'a file',
+    operations: [0x20, 0x21, 0x22, 0x23].flatMap((key) => item(key, 2)),
+    differs: MORE_FILES,
+  },
   {
     name: 'keys that there are not',
     operations: [0x1f, 0x3fff, 0x8000, 0xffff].flatMap((key) => item(key, 1)),
@@ -481,7 +493,7 @@ const FW_CFG_PROBES: readonly DeviceProbe[] = [
   { name: 'a key for writing', operations: item(0x4000, 1) },
   {
     name: 'reads of every size',
-    operations: [select(0x19), ...([1, 2, 4, 8, 1, 1, 8, 4, 2] as const).map((size) => fwCfg.read(0, size))],
+    operations: [select(0), ...([1, 2, 4, 8, 1, 1, 8, 4, 2] as const).map((size) => fwCfg.read(0, size))],
   },
   {
     name: 'that there is DMA',

@@ -57,6 +57,9 @@ function padded(data: Uint8Array): Buffer {
   return Buffer.concat([data, Buffer.alloc(-data.length & 3)]);
 }
 
+/** In 2023, in seconds: e2fsck wants times that are not in the future, and the guest's own clock begins in 1970. */
+export const GUEST_TIME = 1_700_000_000;
+
 /** Gives a shell the console as its terminal; when it ends the machine is turned off. */
 const SHELL = 'setsid cttyhack sh\npoweroff -f\n';
 
@@ -75,9 +78,13 @@ if [ -n "$root" ]; then
 fi
 ${SHELL}`;
 
-/** `/sbin/init` of a root file system. The disk is clean when the machine is turned off. */
+/**
+ * `/sbin/init` of a root file system. The disk is clean when the machine is turned off. The clock is set: e2fsck takes a time of
+ * deletion from early 1970 for a link of the list of orphaned inodes.
+ */
 export const ROOT_INIT = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
+date -s @${GUEST_TIME} > /dev/null
 setsid cttyhack sh
 mount -o remount,ro /
 poweroff -f

@@ -303,7 +303,36 @@ const FWFT: SbiSequence = {
   ],
 };
 
+/** Calls numbered by a7 alone, whatever stands in a6; one result in a0, and a1 stays as it was. */
+const legacy = (id: bigint, name: string, args: readonly bigint[], outcome: Outcome): SbiStep => ({
+  ...stepsOf(id)(77, name, args, outcome),
+  name: `EID #${id}, ${name}`,
+});
+const KEPT = 0x1234n;
+const LEGACY: SbiSequence = {
+  name: 'the legacy extensions',
+  chapter: 5,
+  harts: 2,
+  // A mask of harts: the first.
+  memory: new Map([[0, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0)]]),
+  steps: [
+    legacy(0n, 'sets a timer', [ALL_ONES, KEPT], KEPT),
+    legacy(1n, 'writes a character', [0x41n, KEPT], KEPT),
+    { ...legacy(2n, 'reads none', [0n, KEPT], 'FAILED'), value: KEPT },
+    legacy(4n, 'interrupts a hart', [shared, KEPT], KEPT),
+    legacy(4n, 'interrupts all', [0n, KEPT], KEPT),
+    legacy(3n, 'takes it back', [0n, KEPT], KEPT),
+    legacy(5n, 'fences instructions', [shared, KEPT], KEPT),
+    legacy(6n, 'fences translations', [shared, KEPT, 0x1000n], KEPT),
+    legacy(6n, 'fences all translations', [0n, 0n, ALL_ONES], 0n),
+    legacy(7n, 'fences those of an address space', [shared, KEPT, 0x1000n, 3n], KEPT),
+    harmful(legacy(4n, 'cannot read the mask', [OUTSIDE, KEPT], 'FAILED')),
+    legacy(9n, 'is none', [], 'NOT_SUPPORTED'),
+  ],
+};
+
 export const SBI_SEQUENCES: readonly SbiSequence[] = [
+  LEGACY,
   BASE,
   TIME,
   IPI,

@@ -4,4 +4,6 @@ export interface GuestDma {
   view(address: bigint, length: number): Uint8Array | undefined;
   /** Tells that the device wrote [address, +length): decoded code there is dropped, LR reservations break. */
   wrote(address: bigint, length: number): void;
+  /** Tells, after `wrote`, that [address, +length) is zeros now because nobody needs it: its whole pages are absent (see `RamPages`). */
+  forgot(address: bigint, length: number): void;
 }

@@ -51,6 +51,7 @@ describe('firmware configuration', () => {
         ? ram.subarray(Number(address), Number(address) + length)
         : undefined,
     wrote: (address, length) => wrote.push([address, length]),
+    forgot: () => expect.unreachable(),
   };
   const make = (): FwCfg => new FwCfg(config, dma);
   const select = (device: FwCfg, key: number): void => device.write(8, 2, ((key & 0xff) << 8) | (key >> 8));
@@ -177,7 +178,10 @@ test('a ROM reads and does not write', () => {
 test.each<[string, Device]>([
   ['test finisher', new SifiveTest({ finish: () => {} })],
   ['virtio slot', new EmptyVirtioSlot()],
-  ['firmware configuration', new FwCfg({ harts: 1, memory: 0 }, { view: () => undefined, wrote: () => {} })],
+  [
+    'firmware configuration',
+    new FwCfg({ harts: 1, memory: 0 }, { view: () => undefined, wrote: () => {}, forgot: () => {} }),
+  ],
   ['flash', new Flash(1 << 20)],
   ['PCIe host', new PcieEcam()],
   ['PCI window', new OpenBus()],

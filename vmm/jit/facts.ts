@@ -46,6 +46,12 @@ export function factsOf({ index, raw }: Decoded): Facts {
   return facts.service === CSR_SERVICE && storedCsr(raw) !== undefined ? storedCsrFacts(raw) : facts;
 }
 
+/** Whether the instruction has an out-of-line form that the hart can do it by: what served an access may be another one by now. */
+export function mayBeServed({ index }: Decoded): boolean {
+  const { flow, mayExit, service } = (known[index] ??= learn(index));
+  return flow === 'next' && mayExit && service === null;
+}
+
 const known: (Facts | undefined)[] = [];
 
 const CSR_SERVICE = LEAVE_REASONS.indexOf('csr');

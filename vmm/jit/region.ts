@@ -1,6 +1,6 @@
 import { RECORD_SIZE } from '../hart/layout.ts';
 import { createDecoded, type Decoded } from '../isa/decode.ts';
-import { ACCESS_FACTS, type Facts, factsOf } from './facts.ts';
+import { ACCESS_FACTS, type Facts, factsOf, mayBeServed } from './facts.ts';
 
 /**
  * Offsets here are bytes from the start of the page in which the region begins; those of the pages before are
@@ -222,7 +222,8 @@ class RegionFinder {
       this.#stops.add(offset);
       return undefined;
     }
-    const facts = this.#source.isServed(recordOf(page, offset)) ? ACCESS_FACTS : factsOf(decoded);
+    const isServed = this.#source.isServed(recordOf(page, offset)) && mayBeServed(decoded);
+    const facts = isServed ? ACCESS_FACTS : factsOf(decoded);
     if (facts.flow === 'leave' && facts.service === null) {
       this.#stops.add(offset);
       return undefined;

@@ -11,4 +11,5 @@ export const guestDma = (
   view: (address, length) => ramRange(memory, address, BigInt(length)),
   // What was written was viewed before, so that it lies in RAM and its address is a safe number.
   wrote: (address, length) => codeChanged(Number(physical(address)), length),
+  forgot: (address, length) => memory.pages.release(Number(physical(address)) - memory.ramBase, length),
 });

@@ -56,8 +56,8 @@ export function restoreParts(
   // The lines that devices raise as they are restored are overwritten by those saved: of the interrupt controller, which is
   // the last device, and of the harts.
   for (const { region, device } of board.placed) device.restore(section(state, deviceSection(region.name)));
-  for (const [index, hart] of group.harts.entries()) hart.restore(section(state, hartSection(index)));
   if (paravirtual !== undefined) paravirtual.restore(section(state, SBI));
+  for (const [index, hart] of group.harts.entries()) hart.restore(section(state, hartSection(index)));
   if (htif !== undefined) htif.restore(section(state, HTIF));
   loop.restore(section(state, SCHEDULER));
   group.restore(section(state, CACHES));

@@ -15,6 +15,7 @@ const COMPARED_ELSEWHERE = new Set([
   'drives',
   'net',
   'devices',
+  'shares',
   'snapshot',
 ]);
 
@@ -31,7 +32,17 @@ export function checkConfig(name: string, saved: SnapshotHeader['config'], confi
   }
   const [had, has] = [saved['devices'], present['devices']].map(kindsOf);
   if (had !== has) throw otherMachine(name, `its devices were ${had} and are ${has} now`);
+  const [shared, shares] = [saved['shares'], present['shares']].map(sharesOf);
+  if (shared !== shares) throw otherMachine(name, `its shared folders were ${shared} and are ${shares} now`);
 }
+
+/** Folders may be elsewhere, but what the guest knows of them stays. */
+const sharesOf = (shares: unknown): string =>
+  Array.isArray(shares) && shares.length > 0
+    ? shares
+        .map((share: Readonly<Record<string, unknown>>, index) => String(share['tag'] ?? `share${index}`))
+        .join(', ')
+    : 'none';
 
 const kindsOf = (devices: unknown): string =>
   Array.isArray(devices) && devices.length > 0

@@ -12,6 +12,7 @@ const MAY_CHANGE = [
   'drives',
   'net',
   'devices',
+  'shares',
   'time',
   'trace',
 ] as const;
@@ -26,11 +27,13 @@ export function configFrom(name: string, header: SnapshotHeader, given: VmConfig
   if (!isConfig(config))
     throw new VmError('bad-file', `the snapshot ${name} has a configuration that makes no sense`);
   const changes = MAY_CHANGE.flatMap((key) => (given[key] === undefined ? [] : [[key, given[key]]]));
-  return { ...config, ...Object.fromEntries(changes), snapshot: name };
+  const resolved: VmConfig = { ...config, ...Object.fromEntries(changes), snapshot: name };
+  // A machine with a network was made to keep pace with the wall clock, and does so wherever it goes on.
+  return resolved.net === undefined ? resolved : { ...resolved, time: 'wall' };
 }
 
 function isConfig(config: Readonly<Record<string, unknown>>): config is SnapshotHeader['config'] & VmConfig {
-  const { harts, memory, time, rtcStart, drives, devices } = config;
+  const { harts, memory, time, rtcStart, drives, devices, shares } = config;
   return (
     isWithin(harts, HARTS) &&
     isWithin(memory, MEMORY) &&
@@ -38,7 +41,8 @@ function isConfig(config: Readonly<Record<string, unknown>>): config is Snapshot
     Number.isSafeInteger(rtcStart) &&
     TEXTS.every((key) => config[key] === undefined || typeof config[key] === 'string') &&
     isRecords(drives, 'file') &&
-    isRecords(devices, 'type')
+    isRecords(devices, 'type') &&
+    isRecords(shares, 'folder')
   );
 }
 

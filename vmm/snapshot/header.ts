@@ -81,9 +81,20 @@ export function absoluteConfig(
   images: MachineImages,
   files: SnapshotFiles,
 ): VmConfig {
-  const paths = imagesOf(config, images).map(([option, path]) => [option, files.absolute(path)]);
-  const drives = config.drives?.map((drive) => ({ ...drive, file: files.absolute(drive.file) }));
-  return { ...config, ...Object.fromEntries(paths), ...(drives && { drives }) };
+  const absolute = (path: string): string => files.absolute(path);
+  const { drives, shares, devices, net } = config;
+  return {
+    ...config,
+    ...Object.fromEntries(imagesOf(config, images).map(([option, path]) => [option, absolute(path)])),
+    ...(drives && { drives: drives.map((drive) => ({ ...drive, file: absolute(drive.file) })) }),
+    ...(shares && { shares: shares.map((share) => ({ ...share, folder: absolute(share.folder) })) }),
+    ...(devices && {
+      devices: devices.map((device) =>
+        device.type === 'port' ? { ...device, socket: absolute(device.socket) } : device,
+      ),
+    }),
+    ...(net?.capture !== undefined && { net: { ...net, capture: absolute(net.capture) } }),
+  };
 }
 
 /** What a disk's files are like now. Throws `VmError('io')` when one is gone. */

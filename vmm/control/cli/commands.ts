@@ -22,12 +22,12 @@ export const RUN = {
     {
       name: 'net',
       value: 'user[,KEY…]',
-      help: "a network card on virtio; the guest is 10.0.2.15, the host 10.0.2.2, the\nname server 10.0.2.3. Keys: hostfwd=tcp|udp:[ADDR]:PORT-[ADDR]:PORT (a port\nof the host's, by default on 127.0.0.1, that leads to one of the guest's;\nmay be repeated), pcap=FILE (a capture of all frames). Needs --time wall,\nwhich is the default then",
+      help: "a network card on virtio; the guest is 10.0.2.15, the host 10.0.2.2, the\nname server 10.0.2.3. Keys:\nhostfwd=tcp|udp:[ADDR]:PORT-[ADDR]:PORT (a port of the host's, by default\non 127.0.0.1, that leads to one of the guest's; may be repeated),\npcap=FILE (a capture of all frames). Needs --time wall, the default then",
     },
     {
       name: 'device',
       value: 'KIND[,KEY…]',
-      help: "one more device on virtio; may be repeated:\n  rng                           random bytes of the host's\n  balloon[,size=SIZE]           takes memory from the guest\n  port,socket=PATH[,name=NAME]  a console's port: hvc0, or with a name\n                                /dev/virtio-ports/NAME; its other end is\n                                who connects to the UNIX socket PATH\n  keyboard, tablet              driven by a client of the VMM",
+      help: "one more device on virtio; may be repeated:\n  rng                           random bytes of the host's\n  balloon[,size=SIZE]           takes memory from the guest\n  port,socket=PATH[,name=NAME]  a console's port: hvc0, or with a name\n                                /dev/virtio-ports/NAME; its other end is\n                                who connects to the UNIX socket PATH\n  keyboard, tablet              driven by a client of the VMM; Linux wants\n                                                --virtio modern for them",
     },
     {
       name: 'share',
@@ -60,7 +60,7 @@ export const RUN = {
     {
       name: 'snapshot',
       value: 'FILE',
-      help: 'go on from a snapshot: the machine, its files and options are in it; only\npaths of files that moved, --net, --device, --time and --trace may be said anew',
+      help: 'go on from a snapshot: the machine, its files and options are in it; only\npaths of what moved, --net, --device, --time and --trace may be said anew',
     },
     {
       name: 'save-snapshot',

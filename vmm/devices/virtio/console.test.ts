@@ -141,10 +141,19 @@ describe('virtio 1.2, 5.3.6.2 Multiport Device Operation', () => {
     driver.request(5, text('one'));
     driver.request(1, text('zero'));
     expect(output).toEqual(['1:one', '0:zero']);
+    control(1, CONTROL.portOpen, 1);
     driver.send(4, { room: 16 });
     expect(send(1, 'in')).toBe(2);
     expect(driver.returned(4)).toMatchObject([{ written: 2 }]);
     expect(driver.returned(0)).toEqual([]);
+  });
+
+  test('what comes for a port that no program has open waits until one has', () => {
+    driver.send(4, { room: 16 });
+    expect(send(1, 'early')).toBe(5);
+    expect(driver.returned(4)).toEqual([]);
+    control(1, CONTROL.portOpen, 1);
+    expect(driver.returned(4)).toMatchObject([{ written: 5 }]);
   });
 
   test('a new size, and a host that leaves, are told; the latest counts', () => {

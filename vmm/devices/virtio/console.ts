@@ -206,7 +206,8 @@ export class VirtioConsole implements VirtioDevice {
 
   /** Host to guest, as far as there are buffers. */
   #deliver(port: number, state: PortState): void {
-    if (state.input.length === 0) return;
+    // A driver drops what comes for a port that no program has open; QEMU keeps it as well.
+    if (state.input.length === 0 || (this.#multiport && !state.guestOpen)) return;
     const queue = this.#transport?.open(port === 0 ? 0 : 2 + 2 * port);
     if (queue === undefined) return;
     while (state.input.length > 0) {
@@ -266,6 +267,7 @@ export class VirtioConsole implements VirtioDevice {
       if (state.ready) this.#describePort(port, state);
     } else if (event === CONTROL.portOpen) {
       this.#setGuestOpen(port, state, value === 1);
+      this.#deliver(port, state);
     }
   }
 

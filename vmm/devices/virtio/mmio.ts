@@ -224,6 +224,7 @@ export class VirtioMmio implements Device, VirtioTransport {
     if (view === undefined) return;
     view.fill(0);
     this.#ports.dma.wrote(address, length);
+    this.#ports.dma.forgot(address, length);
   }
 
   configChanged(): void {

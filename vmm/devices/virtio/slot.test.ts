@@ -6,7 +6,7 @@ import { createVirtioSlot } from './slot.ts';
 
 const ports: VirtioPorts = {
   irq: { set: () => {} },
-  dma: { view: () => undefined, wrote: () => {} },
+  dma: { view: () => undefined, wrote: () => {}, forgot: () => {} },
   observe: (_event, effect) => effect(),
   fromHost: (ask) => ask(),
 };

@@ -26,6 +26,10 @@ export class TestMemory implements GuestDma {
     this.#told.push({ start, end: start + length });
   }
 
+  forgot(address: bigint, length: number): void {
+    assert(this.view(address, length)?.every((byte) => byte === 0) === true, 'what is forgotten is zeros');
+  }
+
   /** Runs what makes a device act; fails when it changed a byte without telling. */
   watch<T>(act: () => T): T {
     const before = this.ram.slice();
