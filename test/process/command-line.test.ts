@@ -234,7 +234,7 @@ describe('a wrong call', () => {
       () => ['run', '--kernal', 'x'],
       /unknown option '--kernal'; did you mean --kernel\?/,
     ],
-    ['an option of a later version', () => ['run', '--net', 'user'], /unknown option '--net'/],
+    ['an option that there is not', () => ['run', '--checkpoint', 'x'], /unknown option '--checkpoint'/],
     ['a short option', () => ['run', '-k', 'x'], /unknown option '-k'/],
     ['no kernel', () => ['run'], /nothing to run: give --kernel FILE/],
     ['no value', () => ['run', '--kernel'], /--kernel needs a value: --kernel=FILE/],

@@ -27,7 +27,7 @@ export const RUN = {
     {
       name: 'device',
       value: 'KIND[,KEY…]',
-      help: "one more device on virtio; may be repeated:\n  rng                           random bytes of the host's\n  balloon[,size=SIZE]           takes memory from the guest\n  port,socket=PATH[,name=NAME]  a console's port: hvc0, or with a name\n                                /dev/virtio-ports/NAME; its other end is\n                                who connects to the UNIX socket PATH\n  keyboard, tablet              driven by a client of the VMM; Linux wants\n                                                --virtio modern for them",
+      help: "one more device on virtio; may be repeated:\n  rng                           random bytes of the host's\n  balloon[,size=SIZE]           takes memory from the guest\n  port,socket=PATH[,name=NAME]  a console's port: hvc0, or with a name\n                                /dev/virtio-ports/NAME; its other end is\n                                who connects to the UNIX socket PATH\n  keyboard, tablet              driven by a client of the VMM; Linux wants\n                                --virtio modern for them",
     },
     {
       name: 'share',
@@ -71,7 +71,7 @@ export const RUN = {
     { name: 'trace', value: 'FILE', help: 'write every exit to FILE, one JSON object a line' },
   ],
   notes: [
-    'Ctrl-A x leaves, Ctrl-A s writes a snapshot, Ctrl-A a sends Ctrl-A. End of file on stdin does not end the run.',
+    'Ctrl-A x leaves, Ctrl-A s writes a snapshot, Ctrl-A a sends Ctrl-A. The end of stdin ends no run.',
     [
       'Exit status:',
       ...columns([
