@@ -20,7 +20,7 @@ const { start } = processes();
 const PROMPT = '# ';
 const MIB = 1 << 20;
 /** Megabytes of each transfer; a hundred take their time. */
-const TRANSFER_MIB = Number(process.env['NETWORK_MIB'] ?? 4);
+const TRANSFER_MIB = Number(process.env['NETWORK_MIB'] ?? 2);
 /** Frames of 1,000 that the bad wire loses either way. */
 const LOST = Number(process.env['NETWORK_LOST'] ?? 10);
 /** Only a hang takes it. */

@@ -19,7 +19,7 @@ import { ask, RecordingFile } from '../support/recording-file.ts';
 import { describeWith } from '../support/tools.ts';
 import { PowerCut, VolatileFile } from '../support/volatile-file.ts';
 
-const CUTS = Number(process.env['CUTS'] ?? 25);
+const CUTS = Number(process.env['CUTS'] ?? 12);
 const RECORDS = 50;
 const DISK = '12M';
 const SLICE_STEPS = 100_000;

@@ -143,5 +143,5 @@ const FEW = [CUT, saved(), atOnce(1), FOLLOWING, atOnce(3), saved(2), someTime(1
 
 /** Which configuration a program is run in: mostly one that few modules are compiled for, in turn the others. */
 export function configurationFor(index: number): Configuration {
-  return index % 10 === 9 ? FEW[Math.floor(index / 10) % FEW.length]! : MANY[index % MANY.length]!;
+  return index % 20 === 19 ? FEW[Math.floor(index / 20) % FEW.length]! : MANY[index % MANY.length]!;
 }

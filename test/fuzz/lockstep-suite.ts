@@ -43,7 +43,8 @@ async function run(request: LockstepRequest): Promise<LockstepResult> {
     sourcemap: 'inline',
     logLevel: 'warning',
   });
-  const flags = ['--enable-source-maps'];
+  // Modules run once or twice: to optimise them would take longer than they do.
+  const flags = ['--enable-source-maps', '--liftoff-only'];
   const { stdout } = await promisify(execFile)(process.execPath, [...flags, bundle, JSON.stringify(request)]);
   return JSON.parse(stdout) as LockstepResult;
 }

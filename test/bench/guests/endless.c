@@ -4,7 +4,10 @@
 
 const struct program program = {.rounds = 1, .expected = 0};
 
-enum { SLOTS = 8192, CALLS = 12000, BATCH = 64 };
+#ifndef CALLS
+#define CALLS 12000
+#endif
+enum { SLOTS = 8192, BATCH = 64 };
 
 static uint32_t buffer[SLOTS][FUNCTION_WORDS] __attribute__((aligned(4096)));
 static uint8_t after_buffer[4096] __attribute__((aligned(4096), used));

@@ -191,17 +191,18 @@ test('an image that is cut off anywhere is refused or read as far as it is there
 });
 
 describe(`an image whose metadata was altered at random (seed ${SEED})`, () => {
-  test.each<[string, Partial<CreateOptions>]>([
+  test.each<[string, Partial<CreateOptions>, number?]>([
+    // Copying such images takes all the time.
     ['version 3', {}],
     ['version 2', { version: 2 }],
     ['clusters of 512 bytes', { clusterBytes: 512, refcountBits: 64 }],
     ['narrow refcounts', { clusterBytes: 512, refcountBits: 1 }],
     ['subclusters', { clusterBytes: 16384, extendedL2: true }],
-    ['clusters of 2 MiB', { clusterBytes: 2 << 20 }],
-  ])('gives errors with a code and bounded work: %s', (_, options) => {
+    ['clusters of 2 MiB', { clusterBytes: 2 << 20 }, 100],
+  ])('gives errors with a code and bounded work: %s', (_, options, rounds = 300) => {
     const original = makeImage(options);
     let opened = 0;
-    for (let round = 0; round < 300; round++) {
+    for (let round = 0; round < rounds; round++) {
       const dice = random(SEED + round);
       const bytes = original.slice();
       for (let changes = 1 + dice.below(4); changes > 0; changes--)
@@ -209,7 +210,7 @@ describe(`an image whose metadata was altered at random (seed ${SEED})`, () => {
       if (exercise(bytes, dice, dice.below(4) === 0)) opened++;
     }
     // Else nothing but the header's checks would have been tried.
-    expect(opened).toBeGreaterThan(50);
+    expect(opened).toBeGreaterThan(rounds / 6);
   });
 });
 
