@@ -34,6 +34,11 @@ interface Mask {
 /** What may differ from QEMU wherever the kernel prints. */
 const MASKS: readonly Mask[] = [
   { pattern: '\x1b[6n', why: 'the shell asks the terminal where it is when nothing is typed yet', by: '' },
+  {
+    pattern: /^~ # (exit\n)?(\[ *[\d.]+\] )?(?=EXT4-fs \(vda\): re-mounted)|(?<=re-mounted .*\n)exit\n/gm,
+    why: "what was typed last is echoed before the kernel's own last words, behind them, or not any more",
+    by: '',
+  },
   { pattern: /^\[ *[\d.]+\] /gm, why: 'time', by: '' },
   {
     pattern: /(?<=^sh \()\d+(?=\): drop_caches)/gm,
