@@ -1,4 +1,4 @@
 import { describe } from 'vitest';
 import { lockstepTest } from './lockstep-suite.ts';
 
-describe('one hart under page tables', () => lockstepTest(50_000, { paged: true }));
+describe('one hart under page tables', () => lockstepTest(20_000, { paged: true }));

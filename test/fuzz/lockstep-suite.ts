@@ -17,7 +17,7 @@ const MAIN = fileURLToPath(new URL('./lockstep-main.ts', import.meta.url));
 
 /**
  * Defines the test of `programs` random programs. With the SEED that a failure prints, and FIRST and PROGRAMS of the
- * environment, a part of them runs again.
+ * environment, a part of them runs again; `PROGRAMS=50000` is a longer search than the suite has time for.
  */
 export function lockstepTest(programs: number, options: ProgramOptions): void {
   const first = Number(process.env['FIRST'] ?? 0);

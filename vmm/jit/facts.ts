@@ -71,7 +71,7 @@ function storedCsrFacts(raw: number): Facts {
   };
 }
 
-/** An access that is always slow: the hart does it as it would out of line; see `Served`. */
+/** An access that is always slow: the hart does it as it would out of line; see `SlowAccesses`. */
 export const ACCESS_FACTS: Facts = {
   flow: 'leave',
   readsX: new Set(),

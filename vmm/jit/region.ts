@@ -32,7 +32,7 @@ export type Edge =
  * - `goto`: one successor. - `branch`: by the condition of the last instruction.
  * - `call`: a jump that leaves a return address, at which the region continues; `target` is null when computed.
  * - `jump`: to the address that the last instruction computes.
- * - `dispatch`: to one of these by the address that a computed jump left; see `Region.hasDispatch`.
+ * - `dispatch`: to one of these by the address that a computed jump left; see `Region`.
  * - `service`: `op`, behind the block's own instructions, is executed by the hart, and the region continues behind it if it can.
  */
 export type Ending =
