@@ -69,10 +69,13 @@ function gotoBody(regionType: number): FunctionBody {
   body.memory(OP.i32Store, HART.jumpsFrom);
   const { slot, record, pc } = emitLookup(body, hart);
   body.get(hart);
-  body.get(record);
+  body.i32(0);
   body.memory(OP.i32Store, LAST_TARGET.record);
   body.get(slot);
   body.if();
+  body.get(hart);
+  body.get(record);
+  body.memory(OP.i32Store, LAST_TARGET.record);
   body.get(hart);
   body.get(pc);
   body.memory(OP.i64Store, LAST_TARGET.pc);

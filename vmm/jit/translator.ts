@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { TranslatorStatistics } from '../contracts/hart.ts';
-import { TLB_ENTRIES, TLB_ENTRY_SIZE, type Variant } from '../hart/layout.ts';
+import { RAM_OFFSET, TLB_ENTRIES, TLB_ENTRY_SIZE, VARIANT, type Variant } from '../hart/layout.ts';
 import type { HotContext, Translator, TranslatorParts } from '../hart/translation.ts';
 import { ModuleBuilder } from '../wasm/module-builder.ts';
 import { hostFusesMultiplyAdd } from '../wasm/multiply-add.ts';
@@ -147,7 +147,10 @@ export class RegionTranslator implements Translator {
   }
 
   jumped(record: number, variant: Variant, context: HotContext): void {
-    if (this.#cache.has(record, variant)) this.#learnJump(record, variant, context);
+    if (!this.#cache.has(record, variant)) return;
+    // The hart may have changed its context since: bare code is where its page of RAM is.
+    const page = variant === VARIANT.bare ? this.#physicalPage(record) : context.page;
+    this.#learnJump(record, variant, { ...context, page });
   }
 
   #find(record: number, context: Pages, jumpTargets: CodeSource['jumpTargets']): Region | undefined {
@@ -171,6 +174,11 @@ export class RegionTranslator implements Translator {
       this.#jumps.learn(codePageOf(jumpedFrom), offsetOf(record) - pages * 4096, target);
       return;
     }
+  }
+
+  #physicalPage(record: number): bigint {
+    const { ramBase } = this.#parts.memory;
+    return BigInt(ramBase + this.#parts.code.hostOf(codePageOf(record)) - RAM_OFFSET);
   }
 
   /** Makes one region of a page's computed jumps, their targets, and what lies between them. */
