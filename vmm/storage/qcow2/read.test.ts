@@ -29,6 +29,9 @@ const COMPRESSED: readonly (readonly string[])[] = [
   ['-o', 'cluster_size=64k'],
   ['-o', 'cluster_size=2M'],
   ['-o', 'extended_l2=on'],
+  ['-o', 'compression_type=zstd'],
+  ['-o', 'compression_type=zstd,cluster_size=512'],
+  ['-o', 'compression_type=zstd,cluster_size=2M'],
 ];
 
 describeWith(['qemu-img'], 'an image made by qemu-img', () => {
