@@ -4,8 +4,8 @@ import { type LaunchInput, parseLaunch } from './contract/launch.ts';
 import { deviceConfig } from './device-config.ts';
 
 const paths = {
-  existing: (_key: string, path: string): string => `/work/${path}`,
-  absolute: (path: string): string => `/work/${path}`,
+  existing: (_key: string, path: string): string => `/project/${path}`,
+  absolute: (path: string): string => `/project/${path}`,
 };
 const configOf = (given: object) =>
   deviceConfig(parseLaunch({ kernel: 'k', ...given }) as LaunchInput, paths);
@@ -14,23 +14,23 @@ test.each<[string, object, object]>([
   [
     'a drive is an overlay unless told otherwise',
     { drives: [{ file: 'a' }] },
-    { drives: [{ file: '/work/a', readonly: false, overlay: true }] },
+    { drives: [{ file: '/project/a', readonly: false, overlay: true }] },
   ],
   [
     'a drive that is read-only has none',
     { drives: [{ file: 'a', readonly: true, format: 'raw' }] },
-    { drives: [{ file: '/work/a', readonly: true, overlay: false, format: 'raw' }] },
+    { drives: [{ file: '/project/a', readonly: true, overlay: false, format: 'raw' }] },
   ],
   [
     'a drive may be written when it is asked for',
     { drives: [{ file: 'a', overlay: false, snapshot: 's' }] },
-    { drives: [{ file: '/work/a', readonly: false, overlay: false, snapshot: 's' }] },
+    { drives: [{ file: '/project/a', readonly: false, overlay: false, snapshot: 's' }] },
   ],
   ['a network', { net: 'user' }, { net: {} }],
   [
     'a network with forwards and a capture',
     { net: { forwards: [{ hostPort: 8080, guestPort: 80 }], capture: 'c' } },
-    { net: { forwards: [{ hostPort: 8080, guestPort: 80 }], capture: '/work/c' } },
+    { net: { forwards: [{ hostPort: 8080, guestPort: 80 }], capture: '/project/c' } },
   ],
   [
     'other devices',
@@ -41,7 +41,7 @@ test.each<[string, object, object]>([
       devices: [
         { type: 'rng' },
         { type: 'balloon', bytes: 16 << 20 },
-        { type: 'port', socket: '/work/s', name: 'n' },
+        { type: 'port', socket: '/project/s', name: 'n' },
       ],
     },
   ],
@@ -50,8 +50,8 @@ test.each<[string, object, object]>([
     { shares: [{ folder: 'a' }, { folder: 'b', readonly: false, tag: 't' }] },
     {
       shares: [
-        { folder: '/work/a', readonly: true },
-        { folder: '/work/b', readonly: false, tag: 't' },
+        { folder: '/project/a', readonly: true },
+        { folder: '/project/b', readonly: false, tag: 't' },
       ],
     },
   ],
